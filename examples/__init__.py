@@ -1,0 +1,1 @@
+"""Small data sets and walks through the platform that run on any machine."""

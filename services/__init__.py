@@ -1,0 +1,1 @@
+"""The worker services: training, analyzer, evaluator and stream, each its own process."""

@@ -1,0 +1,1 @@
+"""Model files made or converted by the training service."""

@@ -1,0 +1,39 @@
+"""Data sets and their immutable versions."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from shared.contracts.base import Contract, Int, Name
+
+
+class DatasetFormat(StrEnum):
+    """The form rows were uploaded in; `auto` has it detected."""
+
+    ALPACA = "alpaca"
+    SHAREGPT = "sharegpt"
+    MESSAGES = "messages"
+    PREFERENCE = "preference"
+    KTO = "kto"
+    TEXT = "text"
+
+
+class DatasetView(Contract):
+    """One version of a data set, as the API answers it."""
+
+    dataset_id: str
+    name: Name
+    version: Int
+    rows: Int
+    format: DatasetFormat
+    sha256: str
+    """Of the normalised rows: two uploads with the same rows are the same version."""
+    size_bytes: Int
+    created_at: datetime
+
+
+class DatasetPage(Contract):
+    """A page of data sets, newest first."""
+
+    data: list[DatasetView]
+    has_more: bool
+    next_cursor: str | None = None

@@ -1,0 +1,89 @@
+"""Events, topics and producers of the event log."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from shared.contracts.base import Int, JsonObject, WireModel
+
+EventType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Topic = Annotated[str, StringConstraints(pattern=r"^(job|project):[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Producer = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+"""One numbering of events: an attempt id, or `orchestrator`."""
+
+MAX_BATCH = 1_000
+MAX_SEQ = 2**53 - 1
+Seq = Annotated[Int, Field(ge=1, le=MAX_SEQ)]
+
+PHASE_CHANGED = "phase_changed"
+METRICS_UPDATE = "metrics_update"
+EPOCH_COMPLETED = "epoch_completed"
+TRAINING_REWOUND = "training_rewound"
+CHECKPOINT_SAVED = "checkpoint_saved"
+PROGRESS = "progress"
+"""`{done, total, what}`: how far a job without training steps has come."""
+LOG = "log"
+ATTEMPT_ENDED = "attempt_ended"
+ATTEMPT_LOG_INCOMPLETE = "attempt_log_incomplete"
+STREAM_END = "stream_end"
+"""Wire only: never stored, sent after a job's terminal event."""
+
+
+def job_topic(job_id: str) -> str:
+    """The topic that holds everything that happened to one job."""
+    return f"job:{job_id}"
+
+
+class NewEvent(WireModel):
+    """An event as its producer sends it; its number is its place in the batch."""
+
+    event_type: EventType
+    timestamp: datetime
+    attempt: Int | None = None
+    data: JsonObject = {}
+
+
+class Event(WireModel):
+    """An event as the log keeps it: `seq` is gapless within its topic, from 1."""
+
+    seq: Int
+    event_type: str
+    job_id: str | None = None
+    attempt: Int | None = None
+    timestamp: datetime
+    data: JsonObject = {}
+
+
+class AppendRequest(WireModel):
+    """A run of one producer's events, the first of them numbered `first_seq`."""
+
+    producer: Producer
+    first_seq: Seq
+    events: list[NewEvent] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class ProducerMark(WireModel):
+    """How far a producer's numbering is in the log, and where it was sealed."""
+
+    producer: str
+    accepted_through: Int = 0
+    sealed_at: Int | None = None
+
+    @property
+    def is_drained(self) -> bool:
+        """Everything up to the seal has arrived."""
+        return self.sealed_at is not None and self.accepted_through >= self.sealed_at
+
+
+class SealRequest(WireModel):
+    """No event of this producer past `at` will ever be accepted."""
+
+    at: Annotated[Int, Field(ge=0, le=MAX_SEQ)]
+
+
+class EventPage(WireModel):
+    """A page of a log, oldest first."""
+
+    data: list[Event]
+    has_more: bool

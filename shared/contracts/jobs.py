@@ -1,0 +1,112 @@
+"""Jobs as the API answers them."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from shared.contracts.base import Contract, Int, JsonObject, Number
+from shared.contracts.work import Artifact, AttemptCause, Failure, JobKind, Outcome
+
+
+class Phase(StrEnum):
+    """Where a job is; `status` in every answer."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class JobView(Contract):
+    """A job, its newest figures, and the reason it is where it is."""
+
+    job_id: str
+    kind: JobKind
+    project: str
+    status: Phase
+    why: str
+    attempt: Int
+    """Number of the newest attempt; 0 before the first."""
+    progress: Number
+    """Share of the work done, 0 to 1."""
+    current_step: Int
+    total_steps: Int | None = None
+    metrics: JsonObject = {}
+    """The newest value of each figure."""
+    spec: JsonObject
+    result: JsonObject = {}
+    failure: Failure | None = None
+    retry_of: str | None = None
+    unreachable_since: datetime | None = None
+    """Set while the job's worker does not answer; the status stays what it was."""
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class JobPage(Contract):
+    """A page of jobs, newest first."""
+
+    data: list[JobView]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class AttemptSummary(Contract):
+    """One try at a job."""
+
+    attempt_id: str
+    number: Int
+    cause: AttemptCause
+    outcome: Outcome | None = None
+    failure: Failure | None = None
+    created_at: datetime
+    ended_at: datetime | None = None
+
+
+class Move(Contract):
+    """One row of a job's history."""
+
+    at: datetime
+    from_status: Phase | None
+    to_status: Phase
+    why: str
+    attempt: Int
+
+
+class ArtifactList(Contract):
+    """What a job left in the artifact store."""
+
+    data: list[Artifact]
+
+
+class LogPage(Contract):
+    """A slice of an attempt's output."""
+
+    attempt: Int
+    offset: Int
+    next_offset: Int
+    text: str
+    is_complete: bool
+    """The attempt has ended and nothing follows."""
+
+
+class PeerState(Contract):
+    """A service of the mesh, as the orchestrator sees it."""
+
+    name: str
+    url: str
+    is_ready: bool
+    version: str | None = None
+
+
+class SystemView(Contract):
+    """Every service's address, version and state."""
+
+    version: str
+    services: list[PeerState]

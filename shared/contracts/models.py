@@ -1,0 +1,58 @@
+"""Models and their immutable versions."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from shared.contracts.base import Contract, Int, JsonObject, Name, Reference, Sha256
+
+Template = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,47}$")]
+
+
+class ModelView(Contract):
+    """One version of a model, as the API answers it."""
+
+    model_id: str
+    name: Name
+    version: Int
+    base: Sha256
+    adapter: Sha256 | None = None
+    template: str
+    parameters: Int | None = None
+    """Number of weights, adapter excluded."""
+    base_model: str | None = None
+    """Reference of the version this one was trained from."""
+    job_id: str | None = None
+    """The job that made it; absent for imports."""
+    aliases: list[str] = []
+    created_at: datetime
+
+
+class ModelPage(Contract):
+    """A page of models, newest first."""
+
+    data: list[ModelView]
+    has_more: bool
+    next_cursor: str | None = None
+
+
+class MakeTinySpec(Contract):
+    """Make a small base model on the spot: random weights, a tokenizer trained on the data set, a short warm-up."""
+
+    name: Name
+    from_dataset: Reference
+    hidden_size: Annotated[Int, Field(ge=16, le=1024, multiple_of=8)] = 64
+    layers: Annotated[Int, Field(ge=1, le=24)] = 2
+    heads: Annotated[Int, Field(ge=1, le=32)] = 4
+    vocab_size: Annotated[Int, Field(ge=300, le=65_536)] = 1_024
+    pretrain_steps: Annotated[Int, Field(ge=0, le=5_000)] = 60
+    seed: Annotated[Int, Field(ge=0, le=2**31 - 1)] = 7
+
+
+class ModelManifest(Contract):
+    """What an import declares about the files it uploads."""
+
+    name: Name
+    template: Template = "default"
+    metadata: JsonObject = {}

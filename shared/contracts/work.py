@@ -1,0 +1,176 @@
+"""The one protocol between the orchestrator and every worker service."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from shared.contracts.base import AttemptId, Int, JobId, JsonObject, Number, Sha256, WireModel
+
+
+class JobKind(StrEnum):
+    """What a job does; each kind is run by one worker service."""
+
+    TRAINING = "training"
+    ANALYSIS = "analysis"
+    OPTIMIZATION = "optimization"
+    EVALUATION = "evaluation"
+    EXPORT = "export"
+
+
+class AttemptCause(StrEnum):
+    """Why this attempt exists."""
+
+    FIRST = "first"
+    RETRY = "retry"
+    RESUME = "resume"
+    PREEMPTED = "preempted"
+
+
+class AttemptState(StrEnum):
+    """Where an attempt is, as its worker sees it."""
+
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    PREEMPTED = "preempted"
+    WORKER_LOST = "worker_lost"
+
+
+class FailureClass(StrEnum):
+    """Whose fault it is; only the right class spends retry budget."""
+
+    USER = "user"
+    PLATFORM = "platform"
+    INFRASTRUCTURE = "infrastructure"
+    UNKNOWN = "unknown"
+
+
+class Failure(WireModel):
+    """Why an attempt failed: a stable reason for programs, a message for people."""
+
+    failure_class: FailureClass
+    reason: str
+    message: str
+    retryable: bool = False
+
+
+class Control(StrEnum):
+    """What a running attempt may be asked to do; each ends it after a checkpoint."""
+
+    STOP = "stop"
+    PAUSE = "pause"
+    PREEMPT = "preempt"
+
+
+class DatasetInput(WireModel):
+    """A resolved data set version: `sha256` names its normalised JSON Lines blob."""
+
+    dataset_id: str
+    name: str
+    version: Int
+    format: str
+    rows: Int
+    sha256: Sha256
+
+
+class ModelInput(WireModel):
+    """A resolved model version: trees in the artifact store."""
+
+    model_id: str
+    name: str
+    version: Int
+    base: Sha256
+    """Manifest of the folder with config, tokenizer and safetensors weights."""
+    adapter: Sha256 | None = None
+    """Manifest of the adapter folder to put on top of `base`."""
+    template: str
+    """LLaMA-Factory chat template."""
+
+
+class AttemptSpec(WireModel):
+    """All a worker needs to run one attempt; `spec` is the kind's own contract, unresolved names included."""
+
+    attempt_id: AttemptId
+    job_id: JobId
+    number: Int = Field(ge=1)
+    kind: JobKind
+    cause: AttemptCause = AttemptCause.FIRST
+    spec: JsonObject
+    datasets: dict[str, DatasetInput] = {}
+    """By role: `train`, `validation`, `test`."""
+    models: dict[str, ModelInput] = {}
+    """By role: `base` for training, `model` and `baseline` for evaluation, `tokenizer` for analysis."""
+    traceparent: str | None = None
+
+
+class Artifact(WireModel):
+    """A file or folder an attempt left in the artifact store."""
+
+    name: str
+    sha256: Sha256
+    """Of the file, or of the folder's manifest."""
+    size: Int
+    media_type: str = "application/octet-stream"
+    is_tree: bool = False
+
+
+class ExitReport(WireModel):
+    """How an attempt's processes ended, written once by its shepherd."""
+
+    outcome: Outcome
+    code: Int | None = None
+    signal: Int | None = None
+    peak_memory_bytes: Int | None = None
+    oom_killed: bool = False
+    last_seq: Int = 0
+    """Number of the attempt's last valid event: where its log is to be sealed."""
+    ended_at: datetime
+    failure: Failure | None = None
+    result: JsonObject = {}
+    artifacts: list[Artifact] = []
+
+
+class Progress(WireModel):
+    """The newest figures of a living attempt."""
+
+    step: Int | None = None
+    total_steps: Int | None = None
+    epoch: Number | None = None
+    fraction: Number | None = None
+    metrics: JsonObject = {}
+
+
+class AttemptView(WireModel):
+    """What a worker answers about an attempt."""
+
+    attempt_id: AttemptId
+    state: AttemptState
+    started_at: datetime | None = None
+    progress: Progress = Progress()
+    exit: ExitReport | None = None
+
+
+class Capacity(WireModel):
+    """How many attempts a worker can run."""
+
+    slots: Int
+    free: Int
+    spares: Int = 0
+    """Warm process pairs that wait for a job."""
+    draining: bool = False
+
+
+class Hint(WireModel):
+    """A worker's nudge: look at this job now."""
+
+    job_id: JobId

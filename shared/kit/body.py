@@ -1,0 +1,89 @@
+"""Request bodies: a byte limit that needs no trust, and JSON read strictly."""
+
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from fastapi.params import Form
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.kit.errors import MalformedRequest, TooLarge, UnsupportedMediaType
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise MalformedRequest("the JSON body has the same key twice; send each key once", code="duplicate_key")
+    return found
+
+
+def parse_json(body: bytes) -> Any:
+    """Strict JSON: UTF-8, no duplicate keys, bounded numbers and nesting; raises MalformedRequest."""
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique_keys)
+    except UnicodeDecodeError:
+        raise MalformedRequest("the body is not UTF-8; send JSON encoded as UTF-8") from None
+    except RecursionError:
+        raise MalformedRequest("the JSON body is nested too deeply") from None
+    except ValueError as fault:
+        where = f" at line {fault.lineno} column {fault.colno}" if isinstance(fault, json.JSONDecodeError) else ""
+        raise MalformedRequest(f"the body is not valid JSON{where}") from None
+
+
+class StrictRoute(APIRoute):
+    """A route whose JSON body goes through `parse_json` before FastAPI sees it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        field = self.body_field
+        takes_json = field is not None and not isinstance(field.field_info, Form)
+
+        async def strict(request: Request) -> Response:
+            if takes_json and (body := await request.body()):
+                media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+                if media_type != "application/json":
+                    raise UnsupportedMediaType("send `Content-Type: application/json`", param="Content-Type")
+                request._json = parse_json(body)
+            return await handle(request)
+
+        return strict
+
+
+class BodyLimit:
+    """ASGI middleware: stops reading a body at its limit, whatever Content-Length claims."""
+
+    def __init__(self, app: ASGIApp, limit: int, limits_by_path: Mapping[str, int]) -> None:
+        self._app = app
+        self._limit = limit
+        self._by_path = limits_by_path
+
+    def _limit_for(self, path: str) -> int:
+        matching = [limit for prefix, limit in self._by_path.items() if path.startswith(prefix)]
+        return max(matching, default=self._limit)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._limit_for(scope["path"])
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        seen = 0
+
+        def refuse() -> None:
+            raise TooLarge(f"the body is larger than the {limit} bytes this route takes")
+
+        if declared.isdigit() and int(declared[:20]) > limit:
+            refuse()
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                refuse()
+            return message
+
+        await self._app(scope, counted, send)

@@ -1,0 +1,117 @@
+"""The door to httpx: how one service calls another, and how its faults come back as the same classes."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from shared.contracts.problems import ProblemBody
+from shared.kit import context
+from shared.kit.auth import Principal, ServiceTokens
+from shared.kit.errors import ImtsError, NotFound, PeerUnavailable, ServerFault, error_for
+
+R = TypeVar("R", bound=BaseModel)
+_TRIES = 2
+"""Of idempotent calls, on transport faults only; the reconciler is the real retry."""
+
+
+def fault_of(peer: str, response: httpx.Response) -> ImtsError:
+    """The exception that the peer's error body stands for."""
+    try:
+        problem = ProblemBody.model_validate_json(response.content).error
+    except ValidationError:
+        return error_for(response.status_code, "")(f"{peer} answered {response.status_code} without an error body")
+    kind = error_for(response.status_code, problem.code)
+    return kind(problem.message, param=problem.param, code=problem.code, details=problem.details)
+
+
+class PeerClient:
+    """Calls one service; silence becomes PeerUnavailable, refusals become the peer's own error classes."""
+
+    def __init__(self, peer: str, base_url: str, tokens: ServiceTokens, timeout_s: float = 5.0) -> None:
+        self._peer = peer
+        self._tokens = tokens
+        self.base_url = base_url
+        self._http = httpx.AsyncClient(
+            base_url=base_url, timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 2.0)), trust_env=False
+        )
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"authorization": f"Bearer {self._tokens.issue(self._peer)}"}
+        if request_id := context.request_id.get():
+            headers["x-request-id"] = request_id
+        if trace := context.traceparent.get():
+            headers["traceparent"] = trace
+        return headers
+
+    async def _send(
+        self, method: str, path: str, body: BaseModel | None, query: Mapping[str, str | int]
+    ) -> httpx.Response:
+        headers = self._headers()
+        content = None
+        if body is not None:
+            headers["content-type"] = "application/json"
+            content = body.model_dump_json()
+        tries = _TRIES if method in {"GET", "PUT"} else 1
+        for left in reversed(range(tries)):
+            try:
+                response = await self._http.request(method, path, headers=headers, content=content, params=dict(query))
+            except httpx.HTTPError as fault:
+                if left:
+                    continue
+                raise PeerUnavailable(f"{self._peer} did not answer ({type(fault).__name__})") from fault
+            if response.is_error:
+                raise fault_of(self._peer, response)
+            return response
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        reply: type[R],
+        *,
+        body: BaseModel | None = None,
+        query: Mapping[str, str | int] | None = None,
+    ) -> R:
+        """Send `body`, read `reply`; unknown fields in the answer are the peer being newer, not an error."""
+        response = await self._send(method, path, body, query or {})
+        try:
+            return reply.model_validate_json(response.content, extra="ignore")
+        except ValidationError as fault:
+            raise ServerFault(f"{self._peer} answered in a shape we do not know") from fault
+
+    async def download(self, path: str) -> AsyncIterator[bytes]:
+        """Stream a body in chunks."""
+        async with self._http.stream("GET", path, headers=self._headers()) as response:
+            if response.is_error:
+                await response.aread()
+                raise fault_of(self._peer, response)
+            async for chunk in response.aiter_bytes():
+                yield chunk
+
+
+class Identity(BaseModel):
+    """The orchestrator's answer about a key."""
+
+    name: str
+    is_admin: bool = False
+
+
+class OrchestratorKeys:
+    """Key directory of every other service: the orchestrator is asked by the key's hash."""
+
+    def __init__(self, orchestrator: PeerClient) -> None:
+        self._orchestrator = orchestrator
+
+    async def identify(self, key_hash: str) -> Principal | None:
+        try:
+            identity = await self._orchestrator.call("GET", f"/internal/keys/{key_hash}", Identity)
+        except NotFound:
+            return None
+        return Principal(kind="user", name=identity.name, is_admin=identity.is_admin)

@@ -1,0 +1,1 @@
+"""Tests of IMTS, by what they need."""
