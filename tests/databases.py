@@ -1,4 +1,4 @@
-"""Fresh databases for tests: a SQLite file, or a schema of its own on the MySQL or MariaDB that the environment names."""
+"""Fresh databases for tests: a SQLite file, or a schema of its own on the MySQL server that the environment names."""
 
 import os
 import secrets

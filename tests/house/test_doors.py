@@ -1,0 +1,81 @@
+"""One outside library has one door; faults, the environment and printing have theirs."""
+
+import ast
+
+import pytest
+
+from tools.source import Module, modules
+
+DOORS = {
+    "alembic": ("shared/kit/migrations.py", "/migrations/"),
+    "fsspec": ("shared/kit/artifacts.py",),
+    "httpx": ("shared/kit/peer.py", "imts/"),
+    "httpx_sse": ("imts/",),
+    "jwt": ("shared/kit/auth.py",),
+    "loguru": ("shared/kit/logs.py",),
+    "llamafactory": ("services/training/",),
+    "peft": ("services/training/", "services/evaluator/"),
+    "prometheus_client": ("shared/kit/metrics.py",),
+    "pyarrow": ("shared/datasets/",),
+    "redis": ("services/stream/",),
+    "sqlalchemy": ("shared/kit/sql.py", "shared/kit/migrations.py", "orchestrator/db/", "services/stream/log/"),
+    "sse_starlette": ("services/stream/",),
+    "torch": ("services/training/", "services/evaluator/"),
+    "transformers": ("services/training/", "services/evaluator/"),
+    "uvicorn": ("shared/kit/serve.py",),
+}
+MAY_CATCH_EVERYTHING = {
+    "shared/kit/tasks.py": "the supervisor of background tasks",
+    "orchestrator/reconciler/loop.py": "the reconciler's loop",
+    "shared/worker/engine.py": "the engine's last line: a crash becomes a failure with a reason",
+}
+MAY_READ_ENVIRONMENT = ("shared/kit/settings.py", "shared/worker/", "imts/")
+ALL = modules()
+by_name = pytest.mark.parametrize("module", ALL, ids=lambda module: module.name)
+
+
+@by_name
+def test_an_outside_library_is_imported_at_its_door_only(module: Module) -> None:
+    strays = {
+        name
+        for name in module.imports()
+        if (doors := DOORS.get(name.partition(".")[0])) and not any(door in module.name for door in doors)
+    }
+    assert strays == set()
+
+
+@by_name
+def test_only_three_places_catch_everything(module: Module) -> None:
+    broad = [
+        node.lineno
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}))
+        and not isinstance(node.body[-1], ast.Raise)
+    ]
+    assert broad == [] or module.name in MAY_CATCH_EVERYTHING
+
+
+@by_name
+def test_only_settings_read_the_environment(module: Module) -> None:
+    reads = [
+        node.lineno
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
+    ]
+    assert reads == [] or module.name.startswith(MAY_READ_ENVIRONMENT)
+
+
+@by_name
+def test_log_messages_are_constants(module: Module) -> None:
+    formatted = [
+        node.lineno
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "logger"
+        and node.args
+        and isinstance(node.args[0], ast.JoinedStr)
+    ]
+    assert formatted == []
