@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from shared.contracts.base import Contract, Int, Name
+from shared.contracts.base import Contract, Int, JsonObject, Name
 
 
 class DatasetFormat(StrEnum):
@@ -37,3 +37,12 @@ class DatasetPage(Contract):
     data: list[DatasetView]
     has_more: bool
     next_cursor: str | None = None
+
+
+class DatasetRows(Contract):
+    """A slice of a data set's normalised rows; shorter than asked when rows are large."""
+
+    data: list[JsonObject]
+    offset: Int
+    next_offset: Int | None = None
+    """Where the next slice begins; absent after the last row."""

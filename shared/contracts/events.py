@@ -1,9 +1,10 @@
 """Events, topics and producers of the event log."""
 
+import math
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from shared.contracts.base import Int, JsonObject, WireModel
 
@@ -35,13 +36,34 @@ def job_topic(job_id: str) -> str:
     return f"job:{job_id}"
 
 
+def _without_non_finite(value: Any, path: str, found: list[str]) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        found.append(path)
+        return None
+    if isinstance(value, dict):
+        return {key: _without_non_finite(item, f"{path}.{key}" if path else key, found) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_non_finite(item, path, found) for item in value]
+    return value
+
+
+def finite(data: Any) -> Any:
+    """`data` with NaN and Infinity as null, and the dotted names of those fields under `non_finite`."""
+    found: list[str] = []
+    cleaned = _without_non_finite(data, "", found)
+    if not found or not isinstance(cleaned, dict):
+        return data
+    declared = cleaned.get("non_finite")
+    return {**cleaned, "non_finite": sorted({*found, *(declared if isinstance(declared, list) else [])}, key=str)}
+
+
 class NewEvent(WireModel):
     """An event as its producer sends it; its number is its place in the batch."""
 
     event_type: EventType
-    timestamp: datetime
+    timestamp: AwareDatetime
     attempt: Int | None = None
-    data: JsonObject = {}
+    data: Annotated[JsonObject, BeforeValidator(finite)] = {}
 
 
 class Event(WireModel):
@@ -87,3 +109,14 @@ class EventPage(WireModel):
 
     data: list[Event]
     has_more: bool
+
+
+class CurrentMetrics(WireModel):
+    """The newest value of every figure of a job; the newest attempt's wins."""
+
+    job_id: str
+    attempt: Int | None = None
+    seq: Int = 0
+    """Of the event that changed a figure last; 0 before the first."""
+    timestamp: datetime | None = None
+    data: JsonObject = {}

@@ -79,6 +79,18 @@ class Move(Contract):
     attempt: Int
 
 
+class JobHistory(Contract):
+    """Every move of a job, oldest first."""
+
+    data: list[Move]
+
+
+class AttemptList(Contract):
+    """Every try at a job, oldest first."""
+
+    data: list[AttemptSummary]
+
+
 class ArtifactList(Contract):
     """What a job left in the artifact store."""
 

@@ -1,9 +1,9 @@
 """Models and their immutable versions."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from shared.contracts.base import Contract, Int, JsonObject, Name, Reference, Sha256
 
@@ -45,9 +45,15 @@ class MakeTinySpec(Contract):
     hidden_size: Annotated[Int, Field(ge=16, le=1024, multiple_of=8)] = 64
     layers: Annotated[Int, Field(ge=1, le=24)] = 2
     heads: Annotated[Int, Field(ge=1, le=32)] = 4
-    vocab_size: Annotated[Int, Field(ge=300, le=65_536)] = 1_024
-    pretrain_steps: Annotated[Int, Field(ge=0, le=5_000)] = 60
+    vocab_size: Annotated[Int, Field(ge=300, le=65_536)] = 512
+    pretrain_steps: Annotated[Int, Field(ge=0, le=5_000)] = 200
     seed: Annotated[Int, Field(ge=0, le=2**31 - 1)] = 7
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.hidden_size % self.heads:
+            raise ValueError("hiddenSize must be a multiple of heads")
+        return self
 
 
 class ModelManifest(Contract):

@@ -59,7 +59,7 @@ class TrainingSpec(Contract):
     weight_decay: Annotated[Number, Field(ge=0, le=10)] = 0.0
     max_grad_norm: Annotated[Number, Field(gt=0, le=1000)] = 1.0
     seed: Annotated[Int, Field(ge=0, le=2**31 - 1)] = 42
-    lora_rank: Annotated[Int, Field(ge=1, le=1024)] = 8
+    lora_rank: Annotated[Int, Field(ge=1, le=1024)] = 16
     lora_alpha: Annotated[Int, Field(ge=1, le=4096)] | None = None
     """Twice the rank when absent."""
     lora_dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0

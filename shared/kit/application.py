@@ -122,7 +122,8 @@ def create_application(
 ) -> FastAPI:
     """A service's app: its routers behind the gate, the house's routes, one error body.
 
-    `body_limits` maps path prefixes to larger body limits; paths in `own_credentials` check their caller themselves.
+    `body_limits` maps path prefixes to other body limits, the longest prefix wins; paths in `own_credentials` check
+    their caller themselves.
     """
     app = FastAPI(
         title=f"IMTS {service}", summary=summary, version=VERSION, lifespan=lifespan, redoc_url=None,

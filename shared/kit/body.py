@@ -1,16 +1,23 @@
-"""Request bodies: a byte limit that needs no trust, and JSON read strictly."""
+"""Request bodies: a byte limit that needs no trust, JSON and forms read strictly."""
 
+import errno
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from python_multipart.exceptions import MultipartParseError
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.kit.errors import MalformedRequest, TooLarge, UnsupportedMediaType
+from shared.kit.errors import MalformedRequest, TooLarge, Unavailable, UnsupportedMediaType
+
+MAX_FORM_FILES = 256
+MAX_FORM_FIELDS = 32
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -33,16 +40,55 @@ def parse_json(body: bytes) -> Any:
         raise MalformedRequest(f"the body is not valid JSON{where}") from None
 
 
+class _FormParser(MultiPartParser):
+    """Knows whether the body came to its end, and closes its files when it did not."""
+
+    is_whole = False
+
+    def on_end(self) -> None:
+        self.is_whole = True
+
+    def close_files(self) -> None:
+        for file in self._files_to_close_on_error:
+            file.close()
+
+
+async def read_form(request: Request) -> FormData:
+    """A multipart body, its files spooled to unnamed temporary files: a request cut short leaves nothing behind."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise UnsupportedMediaType("send `Content-Type: multipart/form-data`", param="Content-Type")
+    parser = _FormParser(request.headers, request.stream(), max_files=MAX_FORM_FILES, max_fields=MAX_FORM_FIELDS)
+    form = None
+    try:
+        parsed = await parser.parse()
+        if not parser.is_whole:
+            raise MultiPartException("the last boundary is missing")
+        form = parsed
+    except (MultiPartException, MultipartParseError, ClientDisconnect):
+        raise MalformedRequest("the multipart body is broken or cut short; let an HTTP client build it") from None
+    except OSError as fault:
+        if fault.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise Unavailable("the server has no room for this upload; ask its operator", code="storage_full") from None
+    finally:
+        if form is None:
+            parser.close_files()
+    return form
+
+
 class StrictRoute(APIRoute):
     """A route whose JSON body goes through `parse_json` before FastAPI sees it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         field = self.body_field
-        takes_json = field is not None and not isinstance(field.field_info, Form)
+        takes_form = field is not None and isinstance(field.field_info, Form)
+        takes_json = field is not None and not takes_form
 
         async def strict(request: Request) -> Response:
-            if takes_json and (body := await request.body()):
+            if takes_form:
+                request._form = await read_form(request)
+            elif takes_json and (body := await request.body()):
                 media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if media_type != "application/json":
                     raise UnsupportedMediaType("send `Content-Type: application/json`", param="Content-Type")
@@ -61,8 +107,8 @@ class BodyLimit:
         self._by_path = limits_by_path
 
     def _limit_for(self, path: str) -> int:
-        matching = [limit for prefix, limit in self._by_path.items() if path.startswith(prefix)]
-        return max(matching, default=self._limit)
+        longest = max((prefix for prefix in self._by_path if path.startswith(prefix)), key=len, default=None)
+        return self._limit if longest is None else self._by_path[longest]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

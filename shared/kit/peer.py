@@ -86,6 +86,10 @@ class PeerClient:
         except ValidationError as fault:
             raise ServerFault(f"{self._peer} answered in a shape we do not know") from fault
 
+    async def tell(self, path: str, body: BaseModel) -> None:
+        """Post `body`; whatever the peer answers to it, short of a refusal, is fine."""
+        await self._send("POST", path, body, {})
+
     async def download(self, path: str) -> AsyncIterator[bytes]:
         """Stream a body in chunks."""
         async with self._http.stream("GET", path, headers=self._headers()) as response:

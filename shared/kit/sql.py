@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, Text, TypeDecorator, create_engine, event
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, String, Text, TypeDecorator, create_engine, event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -32,6 +32,11 @@ _TRIES = 8
 def new_metadata() -> MetaData:
     """Metadata whose constraint names are the same on every database."""
     return MetaData(naming_convention=NAMING)
+
+
+def ascii_column(length: int) -> String:
+    """Names, ids and hashes: compared byte by byte on every database, one byte a character."""
+    return String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -1,0 +1,114 @@
+"""What an engine is given to do its work, and what it gives back."""
+
+import errno
+import json
+import math
+import os
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shared.contracts.base import JsonObject, WireModel
+from shared.contracts.work import Artifact, AttemptSpec, Control, Failure, FailureClass, Outcome
+from shared.kit.artifacts import ArtifactStore
+from shared.worker.folder import AttemptFolder
+from shared.worker.journal import count_lines
+
+MAX_EVENT_BYTES = 64 * 1024
+"""A longer event would not fit into the stream's body limit beside others."""
+
+_ENCODE = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_OUTCOMES = {Control.STOP: Outcome.STOPPED, Control.PAUSE: Outcome.PAUSED, Control.PREEMPT: Outcome.PREEMPTED}
+
+
+class UserFault(Exception):
+    """The job cannot succeed as the user asked for it; trying again would not help."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Result(WireModel):
+    """How an engine ended its work: facts for the orchestrator, and what it left in the artifact store."""
+
+    outcome: Outcome = Outcome.SUCCEEDED
+    result: JsonObject = {}
+    artifacts: list[Artifact] = []
+    failure: Failure | None = None
+
+    @classmethod
+    def of_control(
+        cls, control: Control, result: JsonObject | None = None, artifacts: list[Artifact] | None = None
+    ) -> "Result":
+        """The end that was asked for: stop → stopped, pause → paused, preempt → preempted."""
+        return cls(outcome=_OUTCOMES[control], result=result or {}, artifacts=artifacts or [])
+
+    @classmethod
+    def failed(cls, failure_class: FailureClass, reason: str, message: str, *, retryable: bool) -> "Result":
+        """The work failed, and whose fault it is."""
+        failure = Failure(failure_class=failure_class, reason=reason, message=message, retryable=retryable)
+        return cls(outcome=Outcome.FAILED, failure=failure)
+
+
+class Attempt:
+    """One try at a job, seen from inside its engine; the only writer of its events while the engine lives."""
+
+    def __init__(self, spec: AttemptSpec, folder: Path, work: Path, store: ArtifactStore) -> None:
+        self.spec = spec
+        self.folder = folder
+        """Of this attempt only."""
+        self.work = work
+        """Shared by all attempts of the job, and the engine's current directory: checkpoints live here."""
+        self.store = store
+        self._paths = AttemptFolder(folder)
+        self._log = os.open(self._paths.events, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._seq = count_lines(self._paths.events)
+        self._turn = threading.Lock()
+
+    def emit(self, event_type: str, data: Mapping[str, object]) -> int:
+        """Append one event to the attempt's log and answer its number; one system call, safe from any thread."""
+        try:
+            body = _ENCODE(data)
+        except ValueError:
+            body = _ENCODE(_finite(data))
+        if len(body) > MAX_EVENT_BYTES:
+            body = _ENCODE({"oversized_bytes": len(body)})
+        timestamp = datetime.now(UTC).isoformat()
+        with self._turn:
+            head = f'{{"seq":{self._seq + 1},"event_type":"{event_type}","timestamp":"{timestamp}","data":'
+            self._append(f"{head}{body}}}\n".encode())
+            self._seq += 1
+            return self._seq
+
+    def _append(self, line: bytes) -> None:
+        """Write the whole line or, on a full disk, nothing of it."""
+        written = os.write(self._log, line)
+        if written < len(line):
+            os.ftruncate(self._log, os.fstat(self._log).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._paths.events))
+
+    def control(self) -> Control | None:
+        """What was asked of this attempt, newest wish first; None while it may run on."""
+        asked = self._paths.read_control()
+        return None if asked is None else Control(asked["control"])
+
+
+def _finite(data: Mapping[str, object]) -> dict[str, object]:
+    """`data` with NaN and Infinity as null, and the names of those fields under `non_finite`."""
+    lost: list[str] = []
+
+    def clean(value: object, name: str) -> object:
+        if isinstance(value, float) and not math.isfinite(value):
+            lost.append(name)
+            return None
+        if isinstance(value, Mapping):
+            return {key: clean(item, f"{name}.{key}" if name else str(key)) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [clean(item, name) for item in value]
+        return value
+
+    cleaned = {key: clean(item, str(key)) for key, item in data.items()}
+    return {**cleaned, "non_finite": sorted(set(lost))}

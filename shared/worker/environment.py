@@ -1,0 +1,26 @@
+"""The environment of engines: an allow-list, caches inside the data folder, no secret and no network for model hubs."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+_ALLOWED = (
+    "PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES",
+)  # fmt: skip
+_FIXED = {
+    "PYTHONUNBUFFERED": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+_CACHES = {"HF_HOME": "huggingface", "HF_DATASETS_CACHE": "datasets", "XDG_CACHE_HOME": "xdg", "MPLCONFIGDIR": "mpl"}
+
+
+def engine_environment(own: Mapping[str, str], cache: Path, further: Iterable[str] = ()) -> dict[str, str]:
+    """What engines and shepherds see of `own`; `further` names more variables to pass on."""
+    inherited = {name: own[name] for name in (*_ALLOWED, *further) if name in own}
+    caches = {name: str(cache / folder) for name, folder in _CACHES.items()}
+    return {**_FIXED, **caches, **inherited}

@@ -1,0 +1,1 @@
+"""Where pairs of processes run: on this machine, later elsewhere."""

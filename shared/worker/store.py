@@ -1,0 +1,97 @@
+"""The attempts of one worker, as folders on its disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from shared.contracts.work import AttemptSpec, ExitReport
+from shared.kit.errors import Conflict, NotFound
+from shared.kit.files import write_atomic
+from shared.worker.folder import AttemptFolder, read_json
+
+_READ_BACK_BYTES = 4
+
+
+class AttemptStore:
+    """Finds, makes and reads attempt folders under `<data_dir>/jobs`."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._jobs = data_dir.resolve() / "jobs"
+        self._jobs.mkdir(parents=True, exist_ok=True)
+
+    def folder(self, attempt_id: str) -> AttemptFolder:
+        """Where an attempt lies or would lie."""
+        job_id, _, number = attempt_id.partition(".")
+        return AttemptFolder(self._jobs / job_id / number)
+
+    def find(self, attempt_id: str) -> AttemptFolder:
+        """The folder of an attempt this worker was given."""
+        folder = self.folder(attempt_id)
+        if not folder.spec.exists():
+            raise NotFound(f"attempt {attempt_id} was never given to this worker", code="attempt_not_found")
+        return folder
+
+    def of_job(self, job_id: str) -> list[AttemptFolder]:
+        """The attempts of a job that this worker was given, oldest first."""
+        job = self._jobs / job_id
+        if not job.is_dir():
+            return []
+        found = [AttemptFolder(path) for path in job.iterdir() if path.name.isdigit()]
+        return sorted((folder for folder in found if folder.spec.exists()), key=lambda folder: folder.number)
+
+    def unfinished(self) -> Iterator[AttemptFolder]:
+        """Attempts that have not ended, or whose events are not all reported."""
+        for job in sorted(self._jobs.iterdir()):
+            for folder in self.of_job(job.name):
+                if not folder.exit.exists() or not folder.reported.exists():
+                    yield folder
+
+    def save(self, spec: AttemptSpec) -> AttemptFolder:
+        """Write an attempt down; from here on it is accepted."""
+        folder = self.folder(spec.attempt_id)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.work.mkdir(exist_ok=True)
+        write_atomic(folder.spec, spec.model_dump_json())
+        return folder
+
+    def check_same(self, folder: AttemptFolder, spec: AttemptSpec) -> None:
+        """Refuse another job under an id that is taken; the trace context may differ."""
+        kept = AttemptSpec.model_validate_json(folder.spec.read_bytes())
+        if kept.model_copy(update={"traceparent": None}) != spec.model_copy(update={"traceparent": None}):
+            raise Conflict(f"attempt {spec.attempt_id} was given with another body", code="attempt_differs")
+
+    def exit_of(self, folder: AttemptFolder) -> ExitReport | None:
+        """How an attempt ended; None while it has not."""
+        try:
+            return ExitReport.model_validate_json(folder.exit.read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def started_at(self, folder: AttemptFolder) -> str | None:
+        """When the shepherd took the attempt on."""
+        facts = read_json(folder.shepherd)
+        return None if facts is None else str(facts["started_at"])
+
+    def read_output(self, folder: AttemptFolder, offset: int, limit: int) -> tuple[bytes, bool]:
+        """A slice of the engine's output, whole characters only, and whether nothing will follow it."""
+        has_ended = folder.exit.exists()
+        if not folder.stdout.exists():
+            return b"", has_ended
+        with folder.stdout.open("rb") as stream:
+            stream.seek(offset)
+            chunk = stream.read(limit)
+            is_end = not stream.read(1)
+        if is_end and has_ended:
+            return chunk, True
+        return _whole_characters(chunk), False
+
+
+def _whole_characters(chunk: bytes) -> bytes:
+    """`chunk` without the beginning of a UTF-8 character that its end cuts."""
+    for back in range(1, min(_READ_BACK_BYTES, len(chunk)) + 1):
+        byte = chunk[-back]
+        if byte >= 0xC0:
+            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return chunk[:-back] if needed > back and back < len(chunk) else chunk
+        if byte < 0x80:
+            break
+    return chunk

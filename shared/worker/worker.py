@@ -1,0 +1,208 @@
+"""The rules by which a worker takes attempts on, passes on what is asked of them, and sees them end."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from shared.contracts.work import (
+    AttemptSpec,
+    AttemptState,
+    AttemptView,
+    Capacity,
+    Control,
+    ExitReport,
+    JobKind,
+    Progress,
+)
+from shared.kit.clock import Clock
+from shared.kit.errors import Conflict, InvalidRequest, RateLimited, Unavailable
+from shared.kit.logs import logger
+from shared.worker.ending import Remains, end_attempt
+from shared.worker.executors.seam import Executor
+from shared.worker.folder import AttemptFolder, ControlFile
+from shared.worker.liveness import holding
+from shared.worker.settings import WorkerSettings
+from shared.worker.store import AttemptStore
+
+_STARTS = 3
+_URGENCY = [Control.PREEMPT, Control.PAUSE, Control.STOP]
+
+OnChange = Callable[[AttemptFolder], None]
+"""Told of each attempt that was taken on, began or ended; must not block."""
+
+ProgressOf = Callable[[AttemptFolder], Progress]
+"""The newest figures that an attempt's log tells."""
+
+
+class Worker:
+    """All decisions about attempts; blocking, safe from any thread, holds no state that its folders do not."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        kinds: frozenset[JobKind],
+        store: AttemptStore,
+        executor: Executor,
+        clock: Clock,
+        on_change: OnChange,
+        progress_of: ProgressOf,
+    ) -> None:
+        self._settings = settings
+        self._kinds = kinds
+        self.store = store
+        self._executor = executor
+        self._clock = clock
+        self._on_change = on_change
+        self._progress_of = progress_of
+        self._turn = threading.RLock()
+        self._living: dict[str, AttemptFolder] = {}
+        self._begun: set[str] = set()
+        self._starts: dict[str, int] = {}
+        self.is_draining = False
+
+    def recover(self) -> list[AttemptFolder]:
+        """Take up what an earlier process of this service left; answers the attempts still to be reported."""
+        with self._turn:
+            found = list(self.store.unfinished())
+            self._living = {folder.attempt_id: folder for folder in found if not folder.exit.exists()}
+            logger.info("{} attempts found unfinished", len(self._living))
+        return [folder for folder in found if not folder.reported.exists()]
+
+    def accept(self, spec: AttemptSpec) -> bool:
+        """Take an attempt on; false when it was taken on before. The same id never runs twice."""
+        with self._turn:
+            folder = self.store.folder(spec.attempt_id)
+            if folder.spec.exists():
+                self.store.check_same(folder, spec)
+                return False
+            self._check_may_start(spec)
+            folder = self.store.save(spec)
+            self._living[spec.attempt_id] = folder
+            self._start(folder)
+        self._on_change(folder)
+        return True
+
+    def _check_may_start(self, spec: AttemptSpec) -> None:
+        if spec.kind not in self._kinds:
+            raise InvalidRequest(f"this worker does not run {spec.kind} jobs", param="kind", code="wrong_kind")
+        if spec.attempt_id != f"{spec.job_id}.{spec.number}":
+            raise InvalidRequest("attempt_id must be `<job_id>.<number>`", param="attempt_id")
+        if self.is_draining:
+            raise Unavailable("this worker is draining", code="draining")
+        for other in self.store.of_job(spec.job_id):
+            if other.number > spec.number:
+                raise Conflict(f"attempt {other.attempt_id} is newer", code="attempt_superseded")
+            if other.attempt_id in self._living:
+                raise Conflict(f"attempt {other.attempt_id} is still alive here", code="older_attempt_alive")
+        if len(self._living) >= self._settings.slots:
+            raise RateLimited(f"all {self._settings.slots} slots are taken", code="no_capacity", retry_after_s=1)
+
+    def _start(self, folder: AttemptFolder) -> bool:
+        """Set processes to work; true when that failed so often that the attempt is ended instead."""
+        tried = self._starts.get(folder.attempt_id, 0)
+        self._starts[folder.attempt_id] = tried + 1
+        if tried >= _STARTS:
+            return self._end(folder, Remains(start_fault=f"its processes died {tried} times before they took it on"))
+        logger.info("attempt {} starts", folder.attempt_id)
+        self._executor.start(folder)
+        return False
+
+    def view(self, attempt_id: str) -> AttemptView:
+        """Where an attempt is, and the newest figures of its log."""
+        folder = self.store.find(attempt_id)
+        report = self.store.exit_of(folder)
+        started_at = self.store.started_at(folder)
+        state = AttemptState.RUNNING if started_at else AttemptState.ACCEPTED
+        return AttemptView(
+            attempt_id=attempt_id, state=AttemptState.ENDED if report else state, exit=report,
+            progress=self._progress_of(folder), started_at=datetime.fromisoformat(started_at) if started_at else None,
+        )  # fmt: skip
+
+    def result(self, attempt_id: str) -> ExitReport:
+        """How an attempt ended."""
+        report = self.store.exit_of(self.store.find(attempt_id))
+        if report is None:
+            raise Conflict(f"attempt {attempt_id} has not ended", code="attempt_not_ended")
+        return report
+
+    def control(self, attempt_id: str, wish: Control) -> None:
+        """Ask for an end; asking again changes nothing, a stop overrules a pause, a pause a preemption."""
+        with self._turn:
+            folder = self.store.find(attempt_id)
+            if folder.exit.exists():
+                return
+            deadline = self._clock.now().timestamp() + self._settings.stop_grace_s
+            asked = folder.read_control()
+            if asked is not None:
+                if _URGENCY.index(wish) <= _URGENCY.index(Control(asked["control"])):
+                    return
+                deadline = min(deadline, asked["deadline"])
+            self._executor.signal(folder, ControlFile(control=wish.value, deadline=deadline))
+            was_never_started = not folder.shepherd.exists() and self._end(folder, Remains())
+        if was_never_started:
+            self._on_change(folder)
+
+    def drain(self) -> None:
+        """Refuse new attempts and preempt the living ones."""
+        with self._turn:
+            self.is_draining = True
+            for attempt_id in list(self._living):
+                self.control(attempt_id, Control.PREEMPT)
+
+    def capacity(self) -> Capacity:
+        """How many attempts fit."""
+        with self._turn:
+            taken, spares = len(self._living), self._executor.spares()
+        slots = self._settings.slots
+        free = 0 if self.is_draining else max(0, slots - taken)
+        return Capacity(slots=slots, free=free, spares=spares, draining=self.is_draining)
+
+    def is_idle(self) -> bool:
+        """Whether no attempt lives here."""
+        return not self._living
+
+    def tick(self) -> None:
+        """Look at every living attempt once: note ends and beginnings, start what never was, end what was lost."""
+        with self._turn:
+            self._executor.upkeep(is_busy=bool(self._living))
+            changed = [folder for folder in list(self._living.values()) if self._look_at(folder)]
+        for folder in changed:
+            self._on_change(folder)
+
+    def close(self) -> None:
+        """Let go; attempts run on."""
+        with self._turn:
+            self._executor.close()
+
+    def _look_at(self, folder: AttemptFolder) -> bool:
+        """Whether the attempt began or ended since the last look."""
+        if folder.exit.exists():
+            return self._forget(folder)
+        if self._executor.adopt(folder):
+            has_begun = folder.attempt_id not in self._begun and folder.shepherd.exists()
+            if has_begun:
+                self._begun.add(folder.attempt_id)
+            return has_begun
+        if folder.shepherd.exists() or folder.ending.exists():
+            return self._end(folder, Remains(is_lost=True))
+        if folder.attempt_id not in self._executor.list():
+            if folder.read_control() is not None:
+                return self._end(folder, Remains())
+            return self._start(folder)
+        return False
+
+    def _end(self, folder: AttemptFolder, remains: Remains) -> bool:
+        """End an attempt without a living shepherd; false when one turns out to live."""
+        with holding(folder.lock) as is_ours:
+            if not is_ours or (folder.shepherd.exists() and not remains.is_lost):
+                return False
+            if remains.is_lost and not folder.exit.exists():
+                logger.warning("attempt {} lost its shepherd", folder.attempt_id)
+                self._executor.bury(folder)
+            end_attempt(folder, remains)
+        return self._forget(folder)
+
+    def _forget(self, folder: AttemptFolder) -> bool:
+        self._starts.pop(folder.attempt_id, None)
+        self._begun.discard(folder.attempt_id)
+        return self._living.pop(folder.attempt_id, None) is not None

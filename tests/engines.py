@@ -1,0 +1,31 @@
+"""Engines run as the worker runs them: in a process of their own, through the real bootstrap."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from shared.contracts.work import AttemptSpec
+from shared.kit.files import write_atomic
+from shared.worker.attempt import Result
+
+_LONGEST_S = 120
+
+
+def run_engine(module: str, folder: Path, spec: AttemptSpec, artifacts_url: str) -> Result:
+    """Hand one attempt to a fresh engine process and answer what it wrote."""
+    own = folder / spec.job_id / str(spec.number)
+    own.mkdir(parents=True)
+    write_atomic(own / "spec.json", spec.model_dump_json())
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-m", "shared.worker.engine", module, spec.attempt_id, str(os.getpid())]
+    with ours, subprocess.Popen(command, stdin=theirs.fileno(), cwd=Path(__file__).parents[1]) as engine:
+        theirs.close()
+        ours.settimeout(_LONGEST_S)
+        assert ours.recv(64) == b"ready\n"
+        job = {"folder": str(own), "artifacts_url": artifacts_url, "cache": str(folder / "cache")}
+        ours.sendall(json.dumps(job).encode() + b"\n")
+        engine.wait(timeout=_LONGEST_S)
+    return Result.model_validate_json((own / "outcome.json").read_bytes())

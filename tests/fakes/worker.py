@@ -1,0 +1,118 @@
+"""A worker service in memory, obeying the worker protocol; the test says when attempts run and how they end."""
+
+from datetime import UTC, datetime
+
+from shared.contracts.jobs import LogPage, PeerState
+from shared.contracts.work import (
+    AttemptSpec,
+    AttemptState,
+    AttemptView,
+    Capacity,
+    Control,
+    ExitReport,
+    Outcome,
+    Progress,
+)
+from shared.kit.errors import Conflict, NotFound, PeerUnavailable, RateLimited
+
+
+class FakeWorker:
+    """`WorkerPeer`; calls are counted, faults are switched on by attribute."""
+
+    def __init__(self, name: str = "training", slots: int = 1) -> None:
+        self.name = name
+        self.slots = slots
+        self.specs: dict[str, AttemptSpec] = {}
+        self.views: dict[str, AttemptView] = {}
+        self.controls: list[tuple[str, Control]] = []
+        self.starts: list[str] = []
+        self.looks = 0
+        self.is_silent = False
+        self.loses_answers = False
+        """Requests arrive, answers do not."""
+        self.is_full = False
+        """Refuses starts although it told of free slots."""
+        self.refuses_with: Conflict | None = None
+        self.obeys = True
+        """Whether a control ends an attempt at once."""
+        self.runs_at_once = True
+
+    def _answer(self) -> None:
+        if self.is_silent or self.loses_answers:
+            raise PeerUnavailable(f"{self.name} did not answer")
+
+    async def state(self) -> PeerState:
+        return PeerState(name=self.name, url="memory:", is_ready=not self.is_silent, version="0")
+
+    @property
+    def living(self) -> list[str]:
+        """Attempts that have not ended."""
+        return [attempt_id for attempt_id, view in self.views.items() if view.exit is None]
+
+    async def capacity(self) -> Capacity:
+        self._answer()
+        return Capacity(slots=self.slots, free=max(self.slots - len(self.living), 0))
+
+    async def start(self, spec: AttemptSpec) -> AttemptView:
+        if self.is_silent:
+            self._answer()
+        self.starts.append(spec.attempt_id)
+        if self.refuses_with is not None:
+            raise self.refuses_with
+        if spec.attempt_id not in self.specs:
+            self._accept(spec)
+        elif self.specs[spec.attempt_id] != spec:
+            raise Conflict("this attempt was started with another body")
+        self._answer()
+        return self.views[spec.attempt_id]
+
+    def _accept(self, spec: AttemptSpec) -> None:
+        if self.is_full or len(self.living) >= self.slots:
+            raise RateLimited("no free slot", code="no_capacity")
+        if any(attempt_id.startswith(f"{spec.job_id}.") for attempt_id in self.living):
+            raise Conflict("an older attempt lives", code="older_attempt_alive")
+        self.specs[spec.attempt_id] = spec
+        state = AttemptState.RUNNING if self.runs_at_once else AttemptState.ACCEPTED
+        self.views[spec.attempt_id] = AttemptView(attempt_id=spec.attempt_id, state=state)
+
+    async def look(self, attempt_id: str) -> AttemptView:
+        self.looks += 1
+        self._answer()
+        if attempt_id not in self.views:
+            raise NotFound("no such attempt", code="attempt_not_found")
+        return self.views[attempt_id]
+
+    async def control(self, attempt_id: str, wanted: Control) -> AttemptView:
+        view = await self.look(attempt_id)
+        self.controls.append((attempt_id, wanted))
+        outcomes = {Control.STOP: Outcome.STOPPED, Control.PAUSE: Outcome.PAUSED, Control.PREEMPT: Outcome.PREEMPTED}
+        if self.obeys and view.exit is None:
+            self.end(attempt_id, outcomes[wanted])
+        return view
+
+    async def log(self, attempt_id: str, offset: int, limit: int) -> LogPage:
+        self._answer()
+        text = f"output of {attempt_id}\n"[offset : offset + limit]
+        number = int(attempt_id.rpartition(".")[2])
+        return LogPage(attempt=number, offset=offset, next_offset=offset + len(text), text=text, is_complete=False)
+
+    def run(self, attempt_id: str, progress: Progress | None = None) -> None:
+        """The attempt runs, this far."""
+        view = AttemptView(attempt_id=attempt_id, state=AttemptState.RUNNING, progress=progress or Progress())
+        self.views[attempt_id] = view
+
+    def end(self, attempt_id: str, outcome: Outcome, **report: object) -> None:
+        """The attempt's processes are gone."""
+        told = ExitReport.model_validate({"outcome": outcome, "ended_at": datetime.now(UTC), **report})
+        progress = self.views[attempt_id].progress
+        self.views[attempt_id] = AttemptView(
+            attempt_id=attempt_id, state=AttemptState.ENDED, progress=progress, exit=told
+        )
+
+    def forget(self, attempt_id: str) -> None:
+        """The attempt's folder is lost."""
+        del self.views[attempt_id], self.specs[attempt_id]
+
+
+MADE_MODEL = {"model": {"name": "tuned", "base": None, "adapter": "b" * 64, "template": "default", "parameters": 7}}
+"""What a training attempt reports when it succeeded."""

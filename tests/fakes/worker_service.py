@@ -1,0 +1,24 @@
+"""A worker service with the tiny engine, as a process of its own."""
+
+from pydantic_settings import SettingsConfigDict
+
+from shared.contracts.work import JobKind
+from shared.kit.serve import serve
+from shared.kit.settings import load_settings
+from shared.worker.application import create_worker_application
+from shared.worker.settings import WorkerSettings
+
+
+class FakeWorkerSettings(WorkerSettings):
+    """Settings of the test's worker."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKER_", frozen=True, extra="ignore")
+
+
+if __name__ == "__main__":
+    settings = load_settings(FakeWorkerSettings)
+    app = create_worker_application(
+        service="worker", summary="A worker for tests", settings=settings, kinds=frozenset({JobKind.TRAINING}),
+        engine="tests.fakes.engines",
+    )  # fmt: skip
+    serve("worker", app, settings)
