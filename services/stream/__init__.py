@@ -1,0 +1,1 @@
+"""The event log: durable, gapless, numbered; the same over REST, SSE and WebSocket."""

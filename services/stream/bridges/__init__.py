@@ -1,0 +1,1 @@
+"""How replicas tell each other that there is more to read."""

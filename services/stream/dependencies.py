@@ -1,0 +1,25 @@
+"""What the routes ask for by type."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Query
+from starlette.requests import HTTPConnection
+
+from services.stream.wiring import Stream
+from shared.contracts.base import JobId
+from shared.contracts.events import MAX_SEQ, Producer, Topic
+
+
+def stream_of(connection: HTTPConnection) -> Stream:
+    """The running service."""
+    stream = connection.app.state.stream
+    assert isinstance(stream, Stream)
+    return stream
+
+
+TheStream = Annotated[Stream, Depends(stream_of)]
+TopicPath = Annotated[Topic, Path(description="`job:<job id>` or `project:<name>`")]
+ProducerPath = Annotated[Producer, Path(description="An attempt's id, `orchestrator`, or a name of your own")]
+JobQuery = Annotated[JobId, Query(description="A job's id")]
+AfterSeq = Annotated[int, Query(ge=0, le=MAX_SEQ, description="Only events numbered above this")]
+Limit = Annotated[int, Query(ge=1, le=1000)]

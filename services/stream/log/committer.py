@@ -1,0 +1,130 @@
+"""Group commit: writes that wait while one commits go together into the next; bounded, so that a flood is refused."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from zlib import crc32
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.stream.log.entries import Record
+from services.stream.log.numbering import Write
+from services.stream.log.transaction import Committed, Outcome, apply
+from shared.contracts.events import ProducerMark
+from shared.kit.errors import RateLimited, Unavailable
+from shared.kit.logs import logger
+from shared.kit.sql import Database
+
+_GROUP_WRITES = 256
+_GROUP_BYTES = 4 * 1024 * 1024
+_RETRY_AFTER_S = 1.0
+
+OnRecords = Callable[[Mapping[str, list[Record]]], None]
+"""Told on the event loop, after the commit, what is new in each topic."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    write: Write
+    done: asyncio.Future[Outcome]
+
+
+class Lane:
+    """One committing thread and what waits for it; everything but the commit happens on the event loop."""
+
+    def __init__(self, database: Database, on_records: OnRecords, max_writes: int, max_bytes: int) -> None:
+        self._database = database
+        self._on_records = on_records
+        self._max_writes = max_writes
+        self._max_bytes = max_bytes
+        self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._arrived = asyncio.Event()
+        # A thread of its own: commits never wait behind reads for a place in the shared pool.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+
+    async def submit(self, write: Write) -> ProducerMark:
+        """Wait for the commit that holds `write`; raises what the log has against it."""
+        if len(self._waiting) >= self._max_writes or self._bytes + write.size > max(self._max_bytes, write.size):
+            raise RateLimited("too many events wait to be written; try again shortly", retry_after_s=_RETRY_AFTER_S)
+        item = _Waiting(write, asyncio.get_running_loop().create_future())
+        self._waiting.append(item)
+        self._bytes += write.size
+        self._arrived.set()
+        outcome = await item.done
+        if outcome.fault is not None:
+            raise outcome.fault
+        return outcome.mark
+
+    async def run(self) -> None:
+        """Commit groups for ever."""
+        while True:
+            await self._arrived.wait()
+            group = self._next_group()
+            try:
+                await self._commit(group)
+            finally:
+                for item in group:
+                    if not item.done.done():
+                        item.done.set_exception(Unavailable("the log could not write this now; try again shortly"))
+
+    def _next_group(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(group) < _GROUP_WRITES and size < _GROUP_BYTES:
+            item = self._waiting.popleft()
+            size += item.write.size
+            if not item.done.done():
+                group.append(item)
+        self._bytes -= size
+        if not self._waiting:
+            self._arrived.clear()
+        return group
+
+    async def _commit(self, group: list[_Waiting]) -> None:
+        if not group:
+            return
+        writes = [item.write for item in group]
+        try:
+            committed = await asyncio.get_running_loop().run_in_executor(self._thread, self._write, writes)
+        except SQLAlchemyError as fault:
+            logger.error("commit of {} writes failed: {}", len(group), type(fault).__name__)
+            return
+        for item, outcome in zip(group, committed.outcomes, strict=True):
+            if not item.done.done():
+                item.done.set_result(outcome)
+        self._on_records(committed.records)
+
+    def _write(self, writes: list[Write]) -> Committed:
+        return self._database.write(lambda session: apply(session, writes))
+
+    def close(self) -> None:
+        """Wait for the commit under way."""
+        self._thread.shutdown()
+
+
+class Committer:
+    """The log's only way in: SQLite has one lane; on MySQL topics are spread over several."""
+
+    def __init__(
+        self, database: Database, on_records: OnRecords, *, lanes: int, max_writes: int, max_bytes: int
+    ) -> None:
+        count = 1 if database.is_sqlite else lanes
+        self._lanes = [
+            Lane(database, on_records, max(1, max_writes // count), max(1, max_bytes // count)) for _ in range(count)
+        ]
+
+    async def submit(self, write: Write) -> ProducerMark:
+        """Commit `write`, then answer; writes to one topic keep their order."""
+        return await self._lanes[crc32(write.topic.encode()) % len(self._lanes)].submit(write)
+
+    def tasks(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Background work that must run for `submit` to answer."""
+        return [(f"commit lane {number}", lane.run) for number, lane in enumerate(self._lanes)]
+
+    def close(self) -> None:
+        """Wait for the commits under way; blocking."""
+        for lane in self._lanes:
+            lane.close()

@@ -1,0 +1,69 @@
+"""Events on their way into the log and as it keeps them; data is encoded to JSON once, here."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared.contracts.base import JsonObject
+from shared.contracts.events import PHASE_CHANGED
+
+_TERMINAL_PHASES = frozenset({"succeeded", "failed", "stopped"})
+
+
+def dump(value: object) -> str:
+    """Compact JSON; refuses NaN, keeps every script readable."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def job_of(topic: str) -> str | None:
+    """The job that a topic belongs to; None for a project's."""
+    scope, _, name = topic.partition(":")
+    return name if scope == "job" else None
+
+
+def ends_topic(topic: str, event_type: str, data: str) -> bool:
+    """Whether nothing may follow this event: a job has reached a terminal phase."""
+    if event_type != PHASE_CHANGED or not topic.startswith("job:"):
+        return False
+    return json.loads(data).get("to") in _TERMINAL_PHASES
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A checked event that has no number in its topic yet."""
+
+    event_type: str
+    attempt: int | None
+    step: int | None
+    timestamp: datetime
+    data: str
+    ends_topic: bool
+    figures: JsonObject | None
+    """The data again, for events that carry figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event in the log."""
+
+    topic: str
+    seq: int
+    event_type: str
+    attempt: int | None
+    timestamp: datetime
+    data: str
+
+    @property
+    def body(self) -> str:
+        """The event as JSON on every wire; `data` is passed through, not parsed again."""
+        moment = self.timestamp.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        attempt = "null" if self.attempt is None else self.attempt
+        return (
+            f'{{"timestamp":"{moment}","event_type":"{self.event_type}","job_id":{dump(job_of(self.topic))},'
+            f'"attempt":{attempt},"seq":{self.seq},"data":{self.data}}}'
+        )
+
+    @property
+    def ends_topic(self) -> bool:
+        """Whether this is its topic's last event."""
+        return ends_topic(self.topic, self.event_type, self.data)

@@ -1,0 +1,116 @@
+"""Who may append which numbers: the log's promises, without any I/O."""
+
+from dataclasses import dataclass, field
+
+from services.stream.log.entries import Entry
+from shared.contracts.base import JsonObject
+from shared.contracts.events import ProducerMark
+from shared.kit.errors import ImtsError, ProducerSealed, SequenceGap
+
+
+@dataclass(slots=True)
+class TopicState:
+    """How far a topic has come."""
+
+    last_seq: int = 0
+    is_ended: bool = False
+    figures: JsonObject = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ProducerState:
+    """How far one producer's numbering is in the log, and where it ends."""
+
+    producer: str
+    accepted_through: int = 0
+    sealed_at: int | None = None
+    is_new: bool = True
+
+    @property
+    def mark(self) -> ProducerMark:
+        """The state as the API answers it."""
+        return ProducerMark(producer=self.producer, accepted_through=self.accepted_through, sealed_at=self.sealed_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """A run of one producer's events, the first of them numbered `first_seq`."""
+
+    topic: str
+    producer: str
+    first_seq: int
+    entries: tuple[Entry, ...]
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the run's last event."""
+        return self.first_seq + len(self.entries) - 1
+
+    @property
+    def size(self) -> int:
+        """Roughly the bytes it holds while it waits."""
+        return sum(len(entry.data) + 256 for entry in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """No event of this producer past `at`, ever."""
+
+    topic: str
+    producer: str
+    at: int
+    size: int = 64
+
+
+Write = Append | Seal
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a run adds to its topic, each event with its producer's number, and the refusal of the rest."""
+
+    entries: tuple[tuple[int, Entry], ...] = ()
+    fault: ImtsError | None = None
+
+
+def take(topic: TopicState, producer: ProducerState, run: Append) -> Taken:
+    """Decide one run and move the producer's mark: known events are dropped, up to the seal the rest is taken.
+
+    A run that crosses the seal is taken up to it and then refused, so that the log drains even if the sender gives up.
+    """
+    sealed_at = producer.sealed_at
+    accepted = producer.accepted_through
+    if sealed_at is not None and run.first_seq > sealed_at:
+        return Taken(fault=_sealed(producer))
+    if run.first_seq > accepted + 1:
+        return Taken(fault=SequenceGap(
+            f"{run.producer} skipped numbers; go on with {accepted + 1}", details={"expected": accepted + 1}
+        ))  # fmt: skip
+    through = run.last_seq if sealed_at is None else min(run.last_seq, sealed_at)
+    if topic.is_ended and through > accepted:
+        return Taken(fault=_ended(producer))
+    fresh = tuple(
+        (number, entry) for number, entry in enumerate(run.entries, run.first_seq) if accepted < number <= through
+    )
+    producer.accepted_through = max(accepted, through)
+    return Taken(fresh, _sealed(producer) if run.last_seq > through else None)
+
+
+def seal(producer: ProducerState, at: int) -> None:
+    """End a producer's numbering at `at`; the first seal stays, and never lies before what the log already has."""
+    if producer.sealed_at is None:
+        producer.sealed_at = max(at, producer.accepted_through)
+
+
+def _sealed(producer: ProducerState) -> ProducerSealed:
+    return ProducerSealed(
+        f"{producer.producer} is sealed: it is no longer the one that runs, nothing more of it is accepted",
+        details={"sealed_at": producer.sealed_at, "accepted_through": producer.accepted_through},
+    )
+
+
+def _ended(producer: ProducerState) -> ProducerSealed:
+    return ProducerSealed(
+        "the topic has ended: its job is in a terminal phase and nothing follows",
+        details={"sealed_at": producer.sealed_at, "accepted_through": producer.accepted_through, "is_ended": True},
+    )

@@ -1,0 +1,49 @@
+"""The log's tables."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy.dialects import mysql
+
+from shared.kit.sql import JsonText, UtcDateTime, new_metadata
+
+
+def _exact(length: int) -> String:
+    """ASCII compared byte by byte: MySQL's default collations take `job:A` and `job:a` for the same key."""
+    return String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql")
+
+
+metadata = new_metadata()
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("topic", _exact(136), primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("is_ended", Boolean, nullable=False),
+    Column("figures", JsonText),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("topic", _exact(136), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_type", _exact(64), nullable=False),
+    Column("attempt", Integer),
+    Column("step", BigInteger),
+    Column("timestamp", UtcDateTime, nullable=False),
+    Column("producer", _exact(128), nullable=False),
+    Column("producer_seq", BigInteger, nullable=False),
+    Column("data", Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql"),
+           nullable=False),
+    Index("ix_events_topic_step", "topic", "step"),
+)  # fmt: skip
+
+producers = Table(
+    "producers",
+    metadata,
+    Column("topic", _exact(136), primary_key=True),
+    Column("producer", _exact(128), primary_key=True),
+    Column("accepted_through", BigInteger, nullable=False),
+    Column("sealed_at", BigInteger),
+)

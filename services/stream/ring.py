@@ -1,0 +1,42 @@
+"""The newest events of a topic, encoded: a gapless run, bounded in number and bytes."""
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+
+from services.stream.frames import Frame
+
+
+class Ring:
+    """What listeners near the head read instead of the log."""
+
+    def __init__(self, max_events: int, max_bytes: int) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._frames: deque[Frame] = deque()
+        self._bytes = 0
+
+    @property
+    def last_seq(self) -> int:
+        """The newest event it holds; 0 when empty."""
+        return self._frames[-1].seq if self._frames else 0
+
+    def offer(self, frames: Sequence[Frame]) -> None:
+        """Take what is newer; a run that does not join on replaces what is here, so that the ring has no hole."""
+        fresh = [frame for frame in frames if frame.seq > self.last_seq]
+        if not fresh:
+            return
+        if fresh[0].seq != self.last_seq + 1:
+            self._frames.clear()
+            self._bytes = 0
+        self._frames.extend(fresh)
+        self._bytes += sum(len(frame.sse) for frame in fresh)
+        while len(self._frames) > self._max_events or (self._bytes > self._max_bytes and len(self._frames) > 1):
+            self._bytes -= len(self._frames.popleft().sse)
+
+    def after(self, seq: int, limit: int = 256) -> list[Frame]:
+        """The run that follows `seq`; empty when the ring begins later or ends there."""
+        if not self._frames or seq + 1 < self._frames[0].seq or seq >= self.last_seq:
+            return []
+        start = seq + 1 - self._frames[0].seq
+        return list(islice(self._frames, start, start + limit))
