@@ -1,0 +1,1 @@
+"""Asks models questions and says how well they answer."""
