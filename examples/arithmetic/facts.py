@@ -70,19 +70,30 @@ CONVERSION = (
     Phrasing("用{small_zh}表示。", "{n} {large_zh}"),
 )
 UNITS = (
-    {"large": "metres", "small": "centimetres", "large_zh": "米", "small_zh": "厘米", "factor": 100},
-    {"large": "kilograms", "small": "grams", "large_zh": "千克", "small_zh": "克", "factor": 1000},
-    {"large": "weeks", "small": "days", "large_zh": "周", "small_zh": "天", "factor": 7},
+    (100, {"large": "metres", "small": "centimetres", "large_zh": "米", "small_zh": "厘米"}),
+    (1000, {"large": "kilograms", "small": "grams", "large_zh": "千克", "small_zh": "克"}),
+    (7, {"large": "weeks", "small": "days", "large_zh": "周", "small_zh": "天"}),
 )
 
 
 def ask_every_fact() -> Iterator[list[Row]]:
-    """Yield, for each fact, the same question in every phrasing; a weekday is answered in the language asked."""
+    """Yield, for each fact, its question in every phrasing; a weekday is answered in the language asked."""
+    yield from ask_sums_and_differences()
+    yield from ask_weekdays()
+    for factor, names in UNITS:
+        for n in range(2, 10):
+            yield [phrasing.ask(str(n * factor), n=n, **names) for phrasing in CONVERSION]
+
+
+def ask_sums_and_differences() -> Iterator[list[Row]]:
     for a in range(10):
         for b in range(10):
             yield [phrasing.ask(str(a + b), a=a, b=b) for phrasing in ADDITION]
             if a >= b:
                 yield [phrasing.ask(str(a - b), a=a, b=b) for phrasing in SUBTRACTION]
+
+
+def ask_weekdays() -> Iterator[list[Row]]:
     for start in range(7):
         for n in range(2, 7):
             english, chinese = ENGLISH_DAYS[(start + n) % 7], CHINESE_DAYS[(start + n) % 7]
@@ -90,6 +101,3 @@ def ask_every_fact() -> Iterator[list[Row]]:
                 *(phrasing.ask(english, day=ENGLISH_DAYS[start], n=n) for phrasing in WEEKDAY_ENGLISH),
                 *(phrasing.ask(chinese, day=CHINESE_DAYS[start], n=n) for phrasing in WEEKDAY_CHINESE),
             ]
-    for unit in UNITS:
-        for n in range(2, 10):
-            yield [phrasing.ask(str(n * int(str(unit["factor"]))), n=n, **unit) for phrasing in CONVERSION]

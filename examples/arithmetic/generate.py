@@ -1,9 +1,10 @@
 """Write the arithmetic example as train, validation and test files that share facts but never a question.
 
-What is held out: every fact ("3 + 4 is 7") is asked in eight phrasings, four English and four Chinese. One phrasing
-of each fact goes to the test file, one to the validation file and the other six to the train file. So each test
-question is new to the model, while its fact was seen in other words and its wording with other facts. A good test
-score shows that the model recombines what it was taught; it does not show that it can add numbers it never met.
+What is held out: every fact ("3 + 4 is 7") is asked in eight phrasings, four English and four Chinese. One
+phrasing of each fact goes to the test file, one to the validation file and the other six to the train file.
+So each test question is new to the model, while its fact was seen in other words and its wording with other
+facts. A good test score shows that the model recombines what it was taught; it does not show that it can add
+numbers it never met.
 """
 
 import argparse

@@ -1,0 +1,1 @@
+"""The `imts` command, one verb a file."""

@@ -1,0 +1,70 @@
+"""`imts jobs`, and the verbs that change one: stop, pause, resume, retry."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from imts.cli.connecting import connect
+from imts.cli.output import AsJson, JobArgument, print_json, print_table, shown
+from shared.contracts.jobs import JobView, Phase
+
+
+class Kind(StrEnum):
+    """Kinds of jobs that are listed by themselves; the rest stand in the list of all."""
+
+    TRAINING = "training"
+    ANALYSIS = "analysis"
+    EVALUATION = "evaluation"
+
+
+def _row(job: JobView) -> tuple[object, ...]:
+    why = f"worker silent since {shown(job.unreachable_since)}" if job.unreachable_since else job.why
+    return job.job_id, job.kind, job.status, f"{job.progress:.0%}", job.attempt, shown(job.created_at), why
+
+
+def jobs(
+    status: Annotated[Phase | None, typer.Option(help="Only jobs in this state.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Only jobs of this kind.")] = None,
+    limit: int = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first."""
+    with connect() as client:
+        page = client.jobs.list(kind=kind, status=status, limit=limit)
+    if as_json:
+        print_json(page)
+    else:
+        print_table(("job", "kind", "status", "done", "attempt", "created", "why"), [_row(job) for job in page.data])
+
+
+def show_job(job: JobView, *, as_json: bool) -> None:
+    """A job in one line, or as JSON."""
+    if as_json:
+        print_json(job)
+    else:
+        print(f"{job.job_id} {job.status}: {job.why}")
+
+
+def stop(job: JobArgument, as_json: AsJson = False) -> None:
+    """Stop a job after a checkpoint."""
+    with connect() as client:
+        show_job(client.jobs.stop(job), as_json=as_json)
+
+
+def pause(job: JobArgument, as_json: AsJson = False) -> None:
+    """Pause a training job at a checkpoint."""
+    with connect() as client:
+        show_job(client.jobs.pause(job), as_json=as_json)
+
+
+def resume(job: JobArgument, as_json: AsJson = False) -> None:
+    """Let a paused job go on."""
+    with connect() as client:
+        show_job(client.jobs.resume(job), as_json=as_json)
+
+
+def retry(job: JobArgument, as_json: AsJson = False) -> None:
+    """Start a new job with the spec of an ended one."""
+    with connect() as client:
+        show_job(client.jobs.retry(job), as_json=as_json)

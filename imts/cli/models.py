@@ -1,0 +1,81 @@
+"""`imts models`: make, import and list models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imts.cli.connecting import connect
+from imts.cli.jobs import show_job
+from imts.cli.output import AsJson, print_json, print_table, shown
+from shared.contracts.jobs import Phase
+from shared.contracts.models import ModelView
+
+models = typer.Typer(no_args_is_help=True, help="Make, import and list models.")
+
+
+def _show(model: ModelView, *, as_json: bool) -> None:
+    if as_json:
+        print_json(model)
+    else:
+        size = f", {model.parameters:,} parameters" if model.parameters else ""
+        print(f"{model.name}@{model.version}{size}, template {model.template}, {model.model_id}")
+
+
+@models.command("make-tiny")
+def make_tiny(
+    name: str,
+    from_dataset: Annotated[str, typer.Option("--from", help="The data set whose words it is to know.")],
+    seed: Annotated[int | None, typer.Option(help="Same seed, same weights.")] = None,
+    hidden_size: int | None = None,
+    layers: int | None = None,
+    heads: int | None = None,
+    vocab_size: int | None = None,
+    pretrain_steps: int | None = None,
+    wait: Annotated[bool, typer.Option(help="Wait until it is made.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Make a small base model that trains on any machine."""
+    said = {
+        "seed": seed, "hidden_size": hidden_size, "layers": layers, "heads": heads, "vocab_size": vocab_size,
+        "pretrain_steps": pretrain_steps,
+    }  # fmt: skip
+    with connect() as client:
+        job = client.models.make_tiny(
+            name, from_dataset, **{key: size for key, size in said.items() if size is not None}
+        )
+        if not wait:
+            show_job(job, as_json=as_json)
+            return
+        job = client.wait(job.job_id)
+        if job.status is not Phase.SUCCEEDED:
+            typer.echo(f"{job.job_id} {job.status}: {job.why}", err=True)
+            raise typer.Exit(1)
+        _show(client.models.get(name), as_json=as_json)
+
+
+@models.command("import")
+def import_folder(
+    name: str,
+    folder: Annotated[Path, typer.Argument(help="Holds config.json, tokenizer and safetensors weights.")],
+    template: Annotated[str, typer.Option(help="LLaMA-Factory chat template.")] = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Upload a model folder as a new version of a model."""
+    with connect() as client:
+        _show(client.models.import_folder(name, folder, template), as_json=as_json)
+
+
+@models.command("list")
+def list_all(limit: int = 50, as_json: AsJson = False) -> None:
+    """List models, newest first."""
+    with connect() as client:
+        page = client.models.list(limit=limit)
+    if as_json:
+        print_json(page)
+        return
+    rows = [
+        (item.name, item.version, item.base_model, item.parameters, ",".join(item.aliases), shown(item.created_at))
+        for item in page.data
+    ]
+    print_table(("name", "version", "trained from", "parameters", "aliases", "made"), rows)

@@ -1,0 +1,44 @@
+"""What commands print: tables for people, JSON for programs, and never both."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable JSON on stdout, and nothing else there.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, as `imts jobs` lists it.")]
+
+
+def print_json(shape: BaseModel) -> None:
+    """One JSON document on one line."""
+    print(shape.model_dump_json(), flush=True)
+
+
+def print_json_object(facts: dict[str, object]) -> None:
+    """One JSON document on one line."""
+    print(json.dumps(facts, ensure_ascii=False), flush=True)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table without frames, so that it reads the same in a pipe."""
+    console = Console()
+    if not rows:
+        console.print("none yet")
+        return
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    if not console.is_terminal:
+        # A pipe has no width to fit into; cutting ids short would break who reads them.
+        console = Console(width=max(80, console.measure(table, options=console.options.update(width=10_000)).maximum))
+    console.print(table)
+
+
+def shown(moment: datetime | None) -> str:
+    """A time for people, in their own zone."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""

@@ -1,0 +1,102 @@
+"""Jobs, from the client's side: submit, read, stop, retry, logs, events, artifacts."""
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from imts.client.transport import Transport
+from imts.client.unpacking import unpack
+from shared.contracts.events import EventPage
+from shared.contracts.jobs import ArtifactList, AttemptList, JobHistory, JobPage, JobView, LogPage
+from shared.contracts.work import Artifact
+
+Spec = BaseModel | Mapping[str, object]
+
+
+def _body_of(spec: Spec | None, fields: Mapping[str, object]) -> dict[str, object]:
+    given = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, BaseModel) else dict(spec or {})
+    return {**given, **fields}
+
+
+class Jobs:
+    """What a client does with jobs of every kind."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def _submit(self, kind: str, spec: Spec | None, key: str | None, fields: Mapping[str, object]) -> JobView:
+        # A key of our own makes it safe to send a request again whose answer was lost.
+        key = key or uuid.uuid4().hex
+        return self._transport.post(f"/api/{kind}/jobs", JobView, _body_of(spec, fields), idempotency_key=key)
+
+    def train(self, spec: Spec | None = None, *, idempotency_key: str | None = None, **fields: object) -> JobView:
+        """Start a fine-tuning job: a TrainingSpec, a mapping, or its fields in either case."""
+        return self._submit("training", spec, idempotency_key, fields)
+
+    def analyse(self, spec: Spec | None = None, *, idempotency_key: str | None = None, **fields: object) -> JobView:
+        """Start an analysis of a data set."""
+        return self._submit("analysis", spec, idempotency_key, fields)
+
+    def evaluate(self, spec: Spec | None = None, *, idempotency_key: str | None = None, **fields: object) -> JobView:
+        """Start an evaluation of a model, with a baseline beside it if asked."""
+        return self._submit("evaluation", spec, idempotency_key, fields)
+
+    def get(self, job_id: str) -> JobView:
+        """A job as it stands."""
+        return self._transport.get(f"/api/jobs/{job_id}", JobView)
+
+    def list(
+        self, *, kind: str | None = None, status: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> JobPage:
+        """A page of jobs, newest first."""
+        path = f"/api/{kind}/jobs" if kind else "/api/jobs"
+        return self._transport.get(path, JobPage, {"status": status, "limit": limit, "cursor": cursor})
+
+    def stop(self, job_id: str) -> JobView:
+        """Ask a job to stop; it saves a checkpoint first."""
+        return self._transport.post(f"/api/jobs/{job_id}/stop", JobView)
+
+    def retry(self, job_id: str) -> JobView:
+        """Start a new job with the spec of an ended one."""
+        return self._transport.post(f"/api/jobs/{job_id}/retry", JobView)
+
+    def pause(self, job_id: str) -> JobView:
+        """Ask a job to end at a checkpoint, from which `resume` goes on."""
+        return self._transport.post(f"/api/jobs/{job_id}/pause", JobView)
+
+    def resume(self, job_id: str) -> JobView:
+        """Let a paused job go on, in a new attempt."""
+        return self._transport.post(f"/api/jobs/{job_id}/resume", JobView)
+
+    def attempts(self, job_id: str) -> AttemptList:
+        """Every try at a job, oldest first."""
+        return self._transport.get(f"/api/jobs/{job_id}/attempts", AttemptList)
+
+    def history(self, job_id: str) -> JobHistory:
+        """Every move of a job, and why, oldest first."""
+        return self._transport.get(f"/api/jobs/{job_id}/history", JobHistory)
+
+    def logs(self, job_id: str, *, attempt: int | None = None, offset: int = 0) -> LogPage:
+        """A slice of an attempt's output; of the newest attempt unless told."""
+        return self._transport.get(f"/api/jobs/{job_id}/logs", LogPage, {"attempt": attempt, "offset": offset})
+
+    def events(self, job_id: str, *, after: int = 0, limit: int = 100) -> EventPage:
+        """A page of a job's events, oldest first; `Client.watch` follows them live."""
+        return self._transport.get(f"/api/jobs/{job_id}/events", EventPage, {"after": after, "limit": limit})
+
+    def artifacts(self, job_id: str) -> ArtifactList:
+        """What a job left behind."""
+        return self._transport.get(f"/api/jobs/{job_id}/artifacts", ArtifactList)
+
+    def download(self, job_id: str, artifact: Artifact, target: Path) -> Path:
+        """Fetch an artifact: a file to `target`, a tree into a new folder there."""
+        path = f"/api/jobs/{job_id}/artifacts/{artifact.name}"
+        if not artifact.is_tree:
+            return self._transport.download(path, target)
+        archive = self._transport.download(path, target.with_name(f".{target.name}.tar"))
+        try:
+            return unpack(archive, target)
+        finally:
+            archive.unlink()

@@ -1,0 +1,1 @@
+"""`imts up`: the five services as processes of this machine, kept alive."""

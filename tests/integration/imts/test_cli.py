@@ -1,0 +1,151 @@
+"""The command line as a process: what it prints, where, and its exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.imts.fake_server import (
+    JOB_ID,
+    NOW,
+    STREAM_END,
+    FakeServer,
+    closed_url,
+    event,
+    in_turn,
+    job_view,
+    open_stream,
+    problem,
+    sse,
+)
+
+
+def imts(url: str, *words: str, key: str = "imts-key", home: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("IMTS_", "XDG_"))}
+    environ |= {"IMTS_URL": url, "IMTS_API_KEY": key, "IMTS_STREAM_URL": url, "HOME": str(home or "/nonexistent")}
+    return subprocess.run(
+        [sys.executable, "-m", "imts", *words], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def serve_events(server: FakeServer, last: str) -> None:
+    log = [
+        event(1, "phase_changed", **{"from": "starting", "to": "running", "why": "it began"}),
+        event(2, "metrics_update", step=10, total_steps=10, train_loss=0.25, advanced_metrics={"gradient_norm": 1.5}),
+        event(3, "phase_changed", **{"from": "running", "to": last, "why": "it ended"}),
+    ]
+    server.answers["GET", "/api/stream/metrics"] = lambda _, handler: open_stream(handler, sse(*log), STREAM_END)
+    server.answers["GET", f"/api/jobs/{JOB_ID}"] = job_view("running")
+
+
+def test_train_prints_only_json_on_stdout(server: FakeServer, tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("model_name: tiny\nlearningRate: 1e-4\nepochs: 3\n")
+    server.answers["POST", "/api/training/jobs"] = 202, job_view()
+    done = imts(server.url, "train", "-f", str(file), "dataset=123", "learning_rate=5e-4", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["jobId"] == JOB_ID
+    sent = json.loads(server.asked[0].body)
+    assert sent == {"modelName": "tiny", "learningRate": 5e-4, "epochs": 3, "dataset": "123"}
+
+
+@pytest.mark.parametrize(("last", "code"), [("succeeded", 0), ("failed", 1), ("stopped", 1)])
+def test_watch_tells_by_its_exit_code_how_the_job_ended(server: FakeServer, last: str, code: int) -> None:
+    serve_events(server, last)
+    done = imts(server.url, "watch", JOB_ID)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert "10/10 steps, training loss 0.25, gradient norm 1.5" in done.stdout
+    assert f"{last}: it ended" in done.stdout
+
+
+def test_watch_as_json_is_one_event_a_line(server: FakeServer) -> None:
+    serve_events(server, "succeeded")
+    done = imts(server.url, "watch", JOB_ID, "--json")
+    assert [json.loads(line)["seq"] for line in done.stdout.splitlines()] == [1, 2, 3]
+
+
+def test_train_and_watch_in_one(server: FakeServer) -> None:
+    serve_events(server, "succeeded")
+    server.answers["POST", "/api/training/jobs"] = 202, job_view()
+    assert imts(server.url, "train", "modelName=tiny", "dataset=sums", "--watch").returncode == 0
+
+
+def test_jobs_are_listed_with_whole_ids_in_a_pipe(server: FakeServer) -> None:
+    silent = {**job_view("running"), "unreachableSince": NOW}
+    server.answers["GET", "/api/training/jobs"] = {"data": [silent], "hasMore": False}
+    done = imts(server.url, "jobs", "--kind", "training", "--status", "running")
+    assert server.asked[0].query == {"status": "running", "limit": "20"}
+    assert JOB_ID in done.stdout
+    assert "worker silent since" in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["stop", "pause", "resume", "retry"])
+def test_a_verb_answers_the_job(server: FakeServer, verb: str) -> None:
+    server.answers["POST", f"/api/jobs/{JOB_ID}/{verb}"] = 202, job_view("stopping")
+    assert json.loads(imts(server.url, verb, JOB_ID, "--json").stdout)["status"] == "stopping"
+
+
+def test_logs_are_followed_through_a_second_attempt_to_the_end(server: FakeServer) -> None:
+    def page(attempt: int, offset: int, text: str, *, is_complete: bool) -> dict[str, object]:
+        end = offset + len(text)
+        return {"attempt": attempt, "offset": offset, "nextOffset": end, "text": text, "isComplete": is_complete}
+
+    server.answers["GET", f"/api/jobs/{JOB_ID}"] = in_turn(job_view("running"), job_view("succeeded", attempt=2))
+    server.answers["GET", f"/api/jobs/{JOB_ID}/logs"] = in_turn(
+        page(1, 0, "one\n", is_complete=False),
+        page(1, 4, "two\n", is_complete=True),
+        page(1, 8, "", is_complete=True),
+        page(2, 0, "three\n", is_complete=True),
+        page(2, 6, "", is_complete=True),
+    )
+    done = imts(server.url, "logs", JOB_ID, "-f")
+    assert (done.returncode, done.stdout) == (0, "one\ntwo\nthree\n")
+
+
+def test_make_tiny_waits_and_prints_the_model(server: FakeServer) -> None:
+    model = {
+        "modelId": "m-1", "name": "tiny", "version": 1, "base": "0" * 64, "template": "imts", "createdAt": NOW,
+        "parameters": 140_000,
+    }  # fmt: skip
+    server.answers["POST", "/api/models/tiny"] = 202, job_view(kind="export")
+    server.answers["GET", f"/api/jobs/{JOB_ID}"] = in_turn(job_view("running"), job_view("succeeded", kind="export"))
+    server.answers["GET", "/api/models/tiny"] = model
+    done = imts(server.url, "models", "make-tiny", "tiny", "--from", "sums", "--seed", "3")
+    assert done.stdout == "tiny@1, 140,000 parameters, template imts, m-1\n"
+    assert json.loads(server.asked[0].body) == {"name": "tiny", "from_dataset": "sums", "seed": 3}
+
+
+def test_artifacts_are_listed_and_a_missing_one_is_named(server: FakeServer) -> None:
+    report = {"name": "report.json", "sha256": "0" * 64, "size": 2}
+    server.answers["GET", f"/api/jobs/{JOB_ID}/artifacts"] = {"data": [report]}
+    assert json.loads(imts(server.url, "artifacts", JOB_ID, "--json").stdout)["data"][0]["name"] == "report.json"
+    missing = imts(server.url, "artifacts", JOB_ID, "--get", "adapter")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "it has report.json" in missing.stderr
+
+
+def test_a_refusal_is_a_usage_error_that_names_the_field(server: FakeServer) -> None:
+    server.answers["POST", "/api/training/jobs"] = 422, problem("out_of_range", "epochs must be > 0", "epochs")
+    done = imts(server.url, "train", "epochs=0", "--json")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "imts: epochs must be > 0 (epochs)\n")
+
+
+@pytest.mark.parametrize("words", [["train"], ["train", "epochs"], ["train", "-f", "/nonexistent"], ["nonsense"]])
+def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
+    done = imts(closed_url(), *words)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_server_that_does_not_answer_is_exit_code_3() -> None:
+    done = imts(closed_url(), "jobs")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "connection refused" in done.stderr
+
+
+def test_no_key_anywhere_is_said(tmp_path: Path) -> None:
+    done = imts("", "jobs", key="", home=tmp_path)
+    assert done.returncode == 2
+    assert "set IMTS_API_KEY" in done.stderr
