@@ -13,10 +13,10 @@ DOORS = {
     "httpx_sse": ("imts/",),
     "jwt": ("shared/kit/auth.py",),
     "loguru": ("shared/kit/logs.py",),
-    "llamafactory": ("services/training/",),
+    "llamafactory": ("services/training/", "services/evaluator/prompts.py"),
     "peft": ("services/training/", "services/evaluator/"),
     "prometheus_client": ("shared/kit/metrics.py",),
-    "pyarrow": ("shared/datasets/",),
+    "pyarrow": ("shared/datasets/", "services/training/"),
     "redis": ("services/stream/",),
     "sqlalchemy": ("shared/kit/sql.py", "shared/kit/migrations.py", "orchestrator/db/", "services/stream/log/"),
     "sse_starlette": ("services/stream/",),
@@ -29,7 +29,7 @@ MAY_CATCH_EVERYTHING = {
     "orchestrator/reconciler/loop.py": "the reconciler's loop",
     "shared/worker/engine.py": "the engine's last line: a crash becomes a failure with a reason",
 }
-MAY_READ_ENVIRONMENT = ("shared/kit/settings.py", "shared/worker/", "imts/")
+MAY_READ_ENVIRONMENT = ("shared/kit/settings.py", "shared/worker/", "services/training/llama_factory.py", "imts/")
 ALL = modules()
 by_name = pytest.mark.parametrize("module", ALL, ids=lambda module: module.name)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tools.source import ROOT
 
-LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
+LOCKS = [path for path in sorted((ROOT / "requirements").glob("*.lock")) if path.name != "bench.lock"]
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
 
 

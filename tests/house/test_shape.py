@@ -9,7 +9,8 @@ from tools.source import Module, modules
 
 ALL = modules()
 BANNED = {
-    "utils", "util", "helpers", "helper", "common", "manager", "handler", "processor", "data", "info", "misc", "service",
+    "utils", "util", "helpers", "helper", "common", "manager", "handler", "processor", "data", "info", "misc",
+    "service",
 }  # fmt: skip
 by_name = pytest.mark.parametrize("module", ALL, ids=lambda module: module.name)
 

@@ -1,0 +1,64 @@
+"""`python -m tests.bench [NAME…]`: run the measurements, print them, and write them as JSON."""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import callbacks, memory, overhead, submission
+from tests.bench.overhead import wait_for_spare
+from tests.bench.table import Figure, write
+from tests.mesh import running_mesh
+
+
+def _overhead(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    with running_mesh(folder / "data") as mesh:
+        return overhead.measure(mesh, folder, options.rounds)
+
+
+def _memory(folder: Path, _: argparse.Namespace) -> list[Figure]:
+    with running_mesh(folder / "data") as mesh:
+        wait_for_spare(mesh)
+        return memory.measure(mesh)
+
+
+def _callbacks(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    return callbacks.measure(folder, options.rounds)
+
+
+def _submission_sqlite(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    return submission.measure("sqlite", options.mlflow, folder)
+
+
+def _submission_mysql(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    return submission.measure("mysql", options.mlflow, folder)
+
+
+MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
+    "memory": _memory,
+    "overhead": _overhead,
+    "callbacks": _callbacks,
+    "submission-sqlite": _submission_sqlite,
+    "submission-mysql": _submission_mysql,
+}
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"any of: {', '.join(MEASUREMENTS)}; all when none is named")
+    parser.add_argument("--rounds", type=int, default=5, help="alternating runs of each side")
+    parser.add_argument("--mlflow", type=Path, default=Path(".venv-bench/bin/mlflow"), help="MLflow's command")
+    parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(MEASUREMENTS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    figures: list[Figure] = []
+    for name in options.names or MEASUREMENTS:
+        with tempfile.TemporaryDirectory(prefix=f"imts-bench-{name}-") as folder:
+            figures += MEASUREMENTS[name](Path(folder), options)
+    write(figures, options.out)
+
+
+if __name__ == "__main__":
+    main()

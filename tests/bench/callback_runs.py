@@ -1,0 +1,117 @@
+"""The engine process of `tests.bench.callbacks`: runs with and without our callbacks, in turns."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from examples.arithmetic.generate import generate
+from services.training.callbacks.checkpoints import CheckpointCallback
+from services.training.callbacks.control import ControlCallback
+from services.training.callbacks.metrics import MetricsCallback
+from services.training.data_files import write_data
+from services.training.devices import fit_threads, machine
+from services.training.export.tiny import make_tiny
+from services.training.llama_factory import run_exp
+from services.training.publish import weights_bytes
+from services.training.recipe import TRAIN, Inputs, Places, engine_arguments
+from shared.contracts.training import TrainingSpec
+from shared.contracts.work import AttemptSpec, JobKind
+from shared.kit.artifacts import ArtifactStore
+from shared.worker.attempt import Attempt
+
+STEPS = 250
+JOB = "job-" + "0" * 26
+
+
+class Timed(TrainerCallback):
+    """Passes every hook on, and adds up the thread time that its inner callbacks take."""
+
+    def __init__(self, inner: list[TrainerCallback]) -> None:
+        self.inner = inner
+        self.seconds = 0.0
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("on_"):
+            return super().__getattribute__(name)
+        hooks: list[Callable[..., Any]] = [getattr(callback, name) for callback in self.inner]
+
+        def timed(*args: Any, **kwargs: Any) -> None:
+            began = time.thread_time()
+            for hook in hooks:
+                hook(*args, **kwargs)
+            self.seconds += time.thread_time() - began
+
+        return timed
+
+
+def _prepare(folder: Path) -> tuple[Path, Path, int]:
+    rows = [json.loads(line) for line in generate(folder, seed=7)["train"].read_text().splitlines()[:1000]]
+    model = folder / "tiny"
+    make_tiny([f"{row['instruction']}\n{row['input']}".strip() for row in rows], model, seed=7)
+    turns = [[("user", f"{row['instruction']}\n{row['input']}".strip()), ("assistant", row["output"])] for row in rows]
+    blob = folder / "rows.jsonl"
+    lines = [{"messages": [{"role": role, "content": text} for role, text in turn]} for turn in turns]
+    blob.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    return model, blob, weights_bytes(model)
+
+
+def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, is_ours: bool) -> tuple[float, float]:
+    """Seconds a step, and µs of our callbacks a step."""
+    work = folder / "run"
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "attempt").mkdir(parents=True)
+    places = Places(work / "out", work / "cache")
+    asked = AttemptSpec(attempt_id=f"{JOB}.1", job_id=JOB, number=1, kind=JobKind.TRAINING, spec={})
+    attempt = Attempt(asked, work / "attempt", work, ArtifactStore(str(work / "store"), work / "cache"))
+    keeper = CheckpointCallback(attempt, keep=2, is_timed=False)
+    ours = Timed([MetricsCallback(attempt, "tiny"), ControlCallback(), keeper] if is_ours else [])
+    clock = _Clock()
+    run_exp(dict(engine_arguments(spec, inputs, places, machine())), [clock, ours])
+    return clock.seconds / STEPS, ours.seconds / STEPS * 1e6
+
+
+class _Clock(TrainerCallback):
+    """Wall clock from the first step to the last."""
+
+    seconds = 0.0
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self._began = time.perf_counter()
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        self.seconds = time.perf_counter() - self._began
+
+
+def main(folder: Path, rounds: int) -> None:
+    """Print the samples as one line of JSON."""
+    model, blob, size = _prepare(folder)
+    fit_threads(size)
+    data = folder / "data"
+    found: dict[str, dict[str, list[float]]] = {}
+    for every in (1, 10):
+        spec = TrainingSpec.model_validate(
+            {"modelName": "tiny", "dataset": "rows", "maxSteps": STEPS, "loggingSteps": every, "cutoffLen": 128,
+             "learningRate": 1e-3, "saveSteps": 10_000}
+        )  # fmt: skip
+        shutil.rmtree(data, ignore_errors=True)
+        write_data(data, spec.stage, {TRAIN: blob})
+        inputs = Inputs(model, size, "chatml", data)
+        _one_run(folder, inputs, spec, is_ours=True)
+        samples: dict[str, list[float]] = {"with": [], "without": [], "callback_us": []}
+        for _ in range(rounds):
+            samples["without"].append(_one_run(folder, inputs, spec, is_ours=False)[0])
+            with_ours, callback_us = _one_run(folder, inputs, spec, is_ours=True)
+            samples["with"].append(with_ours)
+            samples["callback_us"].append(callback_us)
+        found[str(every)] = samples
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
