@@ -1,4 +1,4 @@
-"""Make a tiny Llama with its own tokenizer from a few texts, so that every path runs on a laptop and in a test."""
+"""Make a tiny Llama and its tokenizer from a few texts, so that every path runs on a laptop and in a test."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,14 +33,32 @@ def make_tiny(
     context_length: int = 1024,
     pretrain_steps: int = 200,
 ) -> TinyReport:
-    """Write config, safetensors and tokenizer to `out_dir`; same texts and seed, same bytes.
+    """Write config, safetensors and tokenizer to `out_dir`; same texts, seed and thread count, same weights.
 
     The texts are shown as user turns only. Give it questions without their answers and the model knows the
     language of the data set but none of its facts, as a base model should.
     """
     corpus = [text for text in texts if text]
+    if not corpus:
+        raise ValueError("make_tiny needs at least one text that is not empty")
     tokenizer = train_tokenizer(corpus, vocab_size=vocab_size, context_length=context_length)
-    config = LlamaConfig(
+    # A private random state: making a model must not change what the caller draws next.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(_tiny_config(tokenizer, hidden_size, layers, heads, context_length))
+    plan = Pretraining(steps=pretrain_steps)
+    blocks = pack_blocks([tokenizer.encode(as_user_turn(text)) for text in corpus], plan.block_length)
+    loss = pretrain(model, blocks, plan, seed=seed)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(out_dir)
+    tokenizer.save_pretrained(out_dir)
+    return TinyReport(out_dir, model.num_parameters(), len(tokenizer), loss)
+
+
+def _tiny_config(
+    tokenizer: PreTrainedTokenizerFast, hidden_size: int, layers: int, heads: int, context_length: int
+) -> LlamaConfig:
+    return LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
         intermediate_size=hidden_size * 3,
@@ -53,12 +71,3 @@ def make_tiny(
         pad_token_id=tokenizer.pad_token_id,
         tie_word_embeddings=False,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = LlamaForCausalLM(config)
-    blocks = pack_blocks([tokenizer.encode(as_user_turn(text)) for text in corpus], 64)
-    loss = pretrain(model, blocks, Pretraining(steps=pretrain_steps), seed=seed)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(out_dir)
-    tokenizer.save_pretrained(out_dir)
-    return TinyReport(out_dir, model.num_parameters(), len(tokenizer), loss)

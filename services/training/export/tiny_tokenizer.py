@@ -1,4 +1,4 @@
-"""Train the byte-level BPE tokenizer of a tiny model, with ChatML turns as LLaMA-Factory's `chatml` writes them."""
+"""Train the byte-level BPE tokenizer of a tiny model, with turns as LLaMA-Factory's `chatml` writes them."""
 
 from collections.abc import Sequence
 

@@ -1,0 +1,130 @@
+"""The attempt's own data folder: normalised rows as Parquet files and the `dataset_info.json` that describes them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from services.training.tool_use import ToolFault, check_call, complete_tools
+from shared.contracts.base import JsonObject
+from shared.contracts.training import Stage
+
+Row = dict[str, Any]
+
+_BATCH = 1_000
+_NAMED = 20
+"""Row numbers that a report lists."""
+_MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
+# A declared schema: a reader left to guess takes texts that look like dates for dates.
+_SCHEMAS = {
+    Stage.SFT: pa.schema([("messages", pa.list_(_MESSAGE)), ("tools", pa.string())]),
+    Stage.PT: pa.schema([("text", pa.string())]),
+}
+_DESCRIPTIONS: dict[Stage, JsonObject] = {
+    Stage.SFT: {
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages", "tools": "tools"},
+        "tags": {
+            "role_tag": "role",
+            "content_tag": "content",
+            "user_tag": "user",
+            "assistant_tag": "assistant",
+            "observation_tag": "tool",
+            "function_tag": "tool_call",
+            "system_tag": "system",
+        },
+    },
+    Stage.PT: {"formatting": "alpaca", "columns": {"prompt": "text"}},
+}
+
+
+@dataclass
+class Written:
+    """How many rows a data file took, and which it could not take."""
+
+    rows: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    dropped_rows: list[int] = field(default_factory=list)
+    """Numbers of the first ones, from 0."""
+
+
+class RowUnfit(Exception):
+    """A row that this stage cannot train on."""
+
+
+def write_data(folder: Path, stage: Stage, blobs: dict[str, Path]) -> dict[str, Written]:
+    """Write each role's rows and the description of all; answers what happened to the rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    info = {role: {"file_name": f"{role}.parquet", **_DESCRIPTIONS[stage]} for role in blobs}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    return {role: _write(folder / f"{role}.parquet", stage, read_rows(blob)) for role, blob in blobs.items()}
+
+
+def read_rows(blob: Path) -> Iterator[Row]:
+    """The rows of a normalised blob."""
+    with blob.open("rb") as stream:
+        for line in stream:
+            yield json.loads(line)
+
+
+def _write(path: Path, stage: Stage, rows: Iterable[Row]) -> Written:
+    report = Written()
+    schema = _SCHEMAS[stage]
+    fitting = _fitting(stage, rows, report)
+    with parquet.ParquetWriter(path, schema, compression="none") as writer:
+        while batch := list(islice(fitting, _BATCH)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            report.rows += len(batch)
+    return report
+
+
+def _fitting(stage: Stage, rows: Iterable[Row], report: Written) -> Iterator[Row]:
+    convert = sft_row if stage is Stage.SFT else pt_row
+    for number, row in enumerate(rows):
+        try:
+            yield convert(row)
+        except RowUnfit as fault:
+            report.dropped[str(fault)] += 1
+            if len(report.dropped_rows) < _NAMED:
+                report.dropped_rows.append(number)
+
+
+def sft_row(row: Row) -> Row:
+    """An answered conversation, its tool calls told from its answers."""
+    messages = row.get("messages")
+    if not messages:
+        raise RowUnfit("has no messages; stage sft needs conversations")
+    turns = [
+        {"role": "tool_call" if turn.get("tool_call") else turn["role"], "content": turn["content"]}
+        for turn in messages
+    ]
+    spoken = turns[1:] if turns[0]["role"] == "system" else turns
+    if not spoken or len(spoken) % 2:
+        raise RowUnfit("does not end with an answer")
+    for index, turn in enumerate(spoken):
+        if turn["role"] not in (("user", "tool"), ("assistant", "tool_call"))[index % 2]:
+            raise RowUnfit("does not alternate between user and assistant")
+    try:
+        for turn in turns:
+            if turn["role"] == "tool_call":
+                check_call(turn["content"])
+        return {"messages": turns, "tools": complete_tools(row["tools"]) if row.get("tools") else ""}
+    except ToolFault as fault:
+        raise RowUnfit(str(fault)) from None
+
+
+def pt_row(row: Row) -> Row:
+    """A text; a conversation is read as one."""
+    text = row.get("text")
+    if text is None:
+        turns = [*row.get("messages", []), *([row["chosen"]] if "chosen" in row else [])]
+        text = "\n".join(turn["content"] for turn in turns)
+    if not text.strip():
+        raise RowUnfit("has no text")
+    return {"text": text}

@@ -1,0 +1,29 @@
+"""What this machine has to compute with, and how much of it a small model should take."""
+
+import torch
+
+from services.training.recipe import Machine
+
+ONE_THREAD_BYTES = 8 * 2**20
+"""Models this small step faster on one core than on several that wait for each other."""
+
+
+def machine() -> Machine:
+    """The processors that the trainer will choose by itself."""
+    if not torch.cuda.is_available():
+        return Machine()
+    return Machine(has_gpu=True, has_bf16=torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def fit_threads(model_bytes: int) -> None:
+    """Take one thread for a tiny model; chosen by the model alone, so that a resumed run adds in the same order."""
+    if not torch.cuda.is_available() and model_bytes <= ONE_THREAD_BYTES:
+        torch.set_num_threads(1)
+
+
+def gpu_memory_gb() -> tuple[float, float] | None:
+    """Reserved and total memory of the GPU in use; None without one."""
+    if not torch.cuda.is_available():
+        return None
+    total: int = torch.cuda.get_device_properties(0).total_memory
+    return torch.cuda.memory_reserved() / 2**30, total / 2**30

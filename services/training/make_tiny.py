@@ -1,0 +1,59 @@
+"""One attempt at an export job of operation `make_tiny`: a base model and tokenizer made from a data set's texts."""
+
+import shutil
+
+from services.training.devices import fit_threads
+from services.training.export.tiny import make_tiny
+from services.training.export.tiny_tokenizer import TEMPLATE
+from services.training.publish import publish_model
+from services.training.questions import questions
+from services.training.recipe import TRAIN
+from shared.contracts import events
+from shared.contracts.models import MakeTinySpec
+from shared.worker.attempt import Attempt, Result, UserFault
+
+
+def run_make_tiny(attempt: Attempt) -> Result:
+    """Make the model, store it, describe it."""
+    spec = MakeTinySpec.model_validate({key: value for key, value in attempt.spec.spec.items() if key != "operation"})
+    scratch = attempt.folder / "scratch"
+    _tell(attempt, 0, "reading texts")
+    texts = list(questions(attempt.store.local_path(attempt.spec.datasets[TRAIN].sha256)))
+    if not texts:
+        raise UserFault("no_trainable_rows", "the data set has no text to make a tokenizer from")
+    fit_threads(_float32_bytes(spec))
+    _tell(attempt, 1, "tokenizer and pre-training")
+    try:
+        report = make_tiny(
+            texts,
+            scratch / "model",
+            seed=spec.seed,
+            hidden_size=spec.hidden_size,
+            layers=spec.layers,
+            heads=spec.heads,
+            vocab_size=spec.vocab_size,
+            pretrain_steps=spec.pretrain_steps,
+        )
+        _tell(attempt, 2, "storing")
+        artifact = publish_model(attempt.store, report.path, scratch / "published")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    _tell(attempt, 3, "made")
+    model = {
+        "name": spec.name,
+        "base": artifact.sha256,
+        "adapter": None,
+        "template": TEMPLATE,
+        "parameters": report.parameters,
+    }
+    figures = {"vocab_size": report.vocab_size, "pretrain_loss": report.pretrain_loss}
+    return Result(result={"model": model, "metrics": figures}, artifacts=[artifact])
+
+
+def _float32_bytes(spec: MakeTinySpec) -> int:
+    """Size of the model to be: embedding and head, attention (4 h²) and a feed-forward of width 3 h (9 h²) per layer."""
+    return 4 * spec.hidden_size * (2 * spec.vocab_size + 13 * spec.layers * spec.hidden_size)
+
+
+def _tell(attempt: Attempt, done: int, what: str) -> None:
+    attempt.emit(events.PROGRESS, {"done": done, "total": 3, "what": what})

@@ -1,0 +1,18 @@
+"""What of a data set a base model may have read before it is fine-tuned."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.training.data_files import Row, read_rows
+
+
+def questions(blob: Path) -> Iterator[str]:
+    """What a base model may have read: texts whole, of conversations the user's side, never an answer."""
+    for row in read_rows(blob):
+        yield from filter(str.strip, _texts(row))
+
+
+def _texts(row: Row) -> list[str]:
+    if "text" in row:
+        return [row["text"]]
+    return [turn["content"] for turn in row["messages"] if turn["role"] in {"system", "user"}]

@@ -1,0 +1,129 @@
+"""One attempt at a training job: resume point, data, LLaMA-Factory, result."""
+
+import shutil
+from pathlib import Path
+
+from services.training import checkpoints
+from services.training.callbacks.checkpoints import CheckpointCallback
+from services.training.callbacks.control import ControlCallback, TrainingHalted
+from services.training.callbacks.labels import LabelsCallback
+from services.training.callbacks.metrics import MetricsCallback
+from services.training.checkpoints import Checkpoint
+from services.training.data_files import Written, write_data
+from services.training.devices import fit_threads, machine
+from services.training.faults import user_fault_of
+from services.training.llama_factory import run_exp
+from services.training.publish import publish
+from services.training.recipe import TRAIN, VALIDATION, Inputs, Places, engine_arguments
+from services.training.weights import Weights, weights_of
+from shared.contracts import events
+from shared.contracts.base import JsonObject
+from shared.contracts.training import FinetuningType, TrainingSpec
+from shared.contracts.work import Artifact, Control, ModelInput
+from shared.worker.attempt import Attempt, Result, UserFault
+
+
+def train(attempt: Attempt) -> Result:
+    """Train, and publish what came of it; halted on request, end with a checkpoint and nothing published."""
+    spec = TrainingSpec.model_validate(attempt.spec.spec)
+    base = attempt.spec.models["base"]
+    scratch = attempt.folder / "scratch"
+    output = attempt.work / "checkpoints"
+    output.mkdir(parents=True, exist_ok=True)
+    checkpoint = _resume_point(attempt, output)
+    weights = weights_of(attempt.store.materialise(base.base))
+    try:
+        if checkpoint is not None and checkpoint.is_final():
+            # The trainer would take one step too many when it resumes a finished run in the middle of an epoch.
+            source, figures = checkpoint.path, checkpoint.figures()
+        else:
+            places = Places(output, scratch / "cache", checkpoint.path if checkpoint else None)
+            source, figures = output, _run(attempt, spec, weights, places)
+        artifact = publish(attempt.store, source, scratch / "published", spec.finetuning_type, base.name)
+        return _result(spec, base, artifact, weights, figures)
+    except TrainingHalted:
+        return Result.of_control(attempt.control() or Control.PREEMPT)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _resume_point(attempt: Attempt, output: Path) -> Checkpoint | None:
+    """The newest good checkpoint, told to the log before anything else when steps will be repeated."""
+    checkpoint, refused = checkpoints.newest_good(output, attempt.work / "set_aside")
+    checkpoints.clear_output(output)
+    if checkpoint is not None or attempt.spec.number > 1:
+        rewound = {"to_step": checkpoint.step if checkpoint else 0, "cause": attempt.spec.cause.value}
+        attempt.emit(events.TRAINING_REWOUND, rewound)
+    for item in refused:
+        message = f"the checkpoint of step {item.step} is not used: {item.fault}"
+        attempt.emit(events.LOG, {"level": "warning", "message": message, "step": item.step})
+    return checkpoint
+
+
+def _inputs(attempt: Attempt, spec: TrainingSpec, weights: Weights, data: Path) -> Inputs:
+    """Bring model, adapter and rows to where LLaMA-Factory can read them."""
+    base = attempt.spec.models["base"]
+    if base.adapter is not None and spec.finetuning_type is FinetuningType.FULL:
+        raise UserFault(
+            "full_on_adapter",
+            f"model {base.name} is an adapter on its base: train it on with finetuningType lora, or name its base",
+        )
+    blobs = {
+        role: attempt.store.local_path(attempt.spec.datasets[role].sha256)
+        for role in (TRAIN, VALIDATION)
+        if role in attempt.spec.datasets
+    }
+    for role, written in write_data(data, spec.stage, blobs).items():
+        _tell_dropped(attempt, role, written)
+    return Inputs(
+        model=attempt.store.materialise(base.base),
+        model_bytes=weights.size,
+        template=base.template,
+        data=data,
+        adapter=attempt.store.materialise(base.adapter) if base.adapter else None,
+        has_validation=VALIDATION in blobs,
+    )
+
+
+def _tell_dropped(attempt: Attempt, role: str, written: Written) -> None:
+    if written.dropped:
+        why = "; ".join(f"{count} {fault}" for fault, count in written.dropped.most_common())
+        message = f"rows of the {role} data set left out: {why}"
+        attempt.emit(events.LOG, {"level": "warning", "message": message, "rows": written.dropped_rows})
+    if not written.rows:
+        found = "; ".join(written.dropped) or "it is empty"
+        raise UserFault("no_trainable_rows", f"no row of the {role} data set can be trained on: {found}")
+
+
+def _run(attempt: Attempt, spec: TrainingSpec, weights: Weights, places: Places) -> JsonObject:
+    """Let LLaMA-Factory train; answers the final figures."""
+    inputs = _inputs(attempt, spec, weights, attempt.folder / "scratch" / "data")
+    metrics = MetricsCallback(attempt, attempt.spec.models["base"].name, weights.parameters)
+    callbacks = [
+        LabelsCallback(attempt, spec.cutoff_len),
+        metrics,
+        ControlCallback(),
+        CheckpointCallback(attempt, keep=spec.keep_checkpoints, is_timed=spec.save_steps is None),
+    ]
+    fit_threads(weights.size)
+    try:
+        run_exp(dict(engine_arguments(spec, inputs, places, machine())), callbacks)
+    except (ValueError, RuntimeError, OSError) as fault:
+        known = user_fault_of(fault)
+        if known is None:
+            raise
+        raise known from fault
+    return metrics.summary()
+
+
+def _result(spec: TrainingSpec, base: ModelInput, artifact: Artifact, weights: Weights, figures: JsonObject) -> Result:
+    is_adapter = spec.finetuning_type is FinetuningType.LORA
+    suffix = f"-{spec.stage.value}-{spec.finetuning_type.value}"
+    model: JsonObject = {
+        "name": spec.output_name or f"{base.name[: 96 - len(suffix)]}{suffix}",
+        "base": base.base if is_adapter else artifact.sha256,
+        "adapter": artifact.sha256 if is_adapter else None,
+        "template": base.template,
+        "parameters": weights.parameters,
+    }
+    return Result(result={"model": model, "metrics": figures}, artifacts=[artifact])

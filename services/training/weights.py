@@ -1,0 +1,36 @@
+"""What a model's folder holds, read from the headers of its safetensors files alone."""
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.worker.attempt import UserFault
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How large a model is."""
+
+    size: int
+    """In bytes."""
+    parameters: int
+
+
+def weights_of(model: Path) -> Weights:
+    """UserFault when the folder lacks what training needs."""
+    files = sorted(model.glob("*.safetensors"))
+    if not files or not (model / "config.json").is_file():
+        raise UserFault("model_unusable", "the model's folder has no config.json or no safetensors weights")
+    return Weights(sum(file.stat().st_size for file in files), sum(_parameters(file) for file in files))
+
+
+def _parameters(file: Path) -> int:
+    try:
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            header = json.loads(stream.read(length))
+        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    except (struct.error, ValueError, KeyError, TypeError, OverflowError, MemoryError):
+        raise UserFault("model_unusable", f"{file.name} is no safetensors file") from None

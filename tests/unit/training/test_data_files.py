@@ -1,0 +1,85 @@
+"""Normalised rows become what LLaMA-Factory reads, or are left out by name."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from services.training.data_files import RowUnfit, pt_row, sft_row, write_data
+from services.training.questions import questions
+from services.training.tool_use import ToolFault, check_call, complete_tools
+from shared.contracts.training import Stage
+
+USER = {"role": "user", "content": "1 + 1?"}
+ANSWER = {"role": "assistant", "content": "2"}
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+def blob(folder: Path, *rows: Any) -> Path:
+    path = folder / "blob"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def test_a_data_set_is_written_with_its_description(tmp_path: Path) -> None:
+    rows = blob(tmp_path, {"messages": [USER, ANSWER]}, {"text": "no conversation"})
+    report = write_data(tmp_path / "data", Stage.SFT, {"train": rows})["train"]
+    assert (report.rows, report.dropped_rows) == (1, [1])
+    info = json.loads((tmp_path / "data" / "dataset_info.json").read_text())
+    assert info["train"]["file_name"] == "train.parquet"
+    table = parquet.read_table(tmp_path / "data" / "train.parquet")
+    assert table.to_pylist() == [{"messages": [USER, ANSWER], "tools": ""}]
+
+
+def test_an_empty_data_set_makes_an_empty_file(tmp_path: Path) -> None:
+    assert write_data(tmp_path / "data", Stage.PT, {"train": blob(tmp_path)})["train"].rows == 0
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [None, [], [SYSTEM], [USER], [ANSWER, USER], [USER, USER, ANSWER, ANSWER], [USER, SYSTEM]],
+)
+def test_a_conversation_without_an_answer_to_learn_is_unfit(messages: Any) -> None:
+    with pytest.raises(RowUnfit):
+        sft_row({"messages": messages})
+
+
+def test_a_system_message_may_come_first() -> None:
+    assert sft_row({"messages": [SYSTEM, USER, ANSWER]})["messages"][0] == SYSTEM
+
+
+def test_a_call_of_a_tool_is_told_from_an_answer() -> None:
+    call = {"role": "assistant", "content": '{"name": "add", "arguments": {}}', "tool_call": True}
+    row = sft_row({"messages": [USER, call], "tools": '[{"name": "add"}]'})
+    assert row["messages"][1]["role"] == "tool_call"
+    assert json.loads(row["tools"])[0]["parameters"] == {"type": "object", "properties": {}}
+
+
+@pytest.mark.parametrize("text", ["add(1)", "3", '{"name": "add"}', '[{"arguments": {}}]'])
+def test_an_unreadable_call_is_a_fault(text: str) -> None:
+    with pytest.raises(ToolFault):
+        check_call(text)
+
+
+def test_a_call_in_its_templates_own_markup_is_left_to_the_template() -> None:
+    check_call('<think>so</think>{"name": "add", "arguments": {}}')
+
+
+@pytest.mark.parametrize("text", ["[", '["add"]', "[{}]", '[{"name": "a", "parameters": {"properties": {"x": 1}}}]'])
+def test_an_unreadable_definition_is_a_fault(text: str) -> None:
+    with pytest.raises(ToolFault):
+        complete_tools(text)
+
+
+def test_pre_training_reads_conversations_as_text() -> None:
+    assert pt_row({"messages": [USER, ANSWER]}) == {"text": "1 + 1?\n2"}
+    assert pt_row({"messages": [USER], "chosen": ANSWER}) == {"text": "1 + 1?\n2"}
+    with pytest.raises(RowUnfit):
+        pt_row({"text": "  "})
+
+
+def test_a_tiny_model_is_made_from_questions_and_never_sees_an_answer(tmp_path: Path) -> None:
+    rows = blob(tmp_path, {"messages": [SYSTEM, USER, ANSWER]}, {"text": "plain"})
+    assert list(questions(rows)) == ["Be brief.", "1 + 1?", "plain"]
