@@ -83,10 +83,15 @@ def principal_of(connection: HTTPConnection) -> Principal:
     return principal
 
 
-Caller = Annotated[Principal, Depends(principal_of)]
+async def _admitted(connection: HTTPConnection) -> Principal:
+    # A plain function would cost every request a trip to the thread pool.
+    return principal_of(connection)
 
 
-def _house_routes(ready: ReadyCheck) -> APIRouter:
+Caller = Annotated[Principal, Depends(_admitted)]
+
+
+def _house_routes(ready: ReadyCheck, url: str) -> APIRouter:
     routes = APIRouter(tags=["health"])
 
     @routes.get("/healthz")
@@ -98,7 +103,7 @@ def _house_routes(ready: ReadyCheck) -> APIRouter:
     async def able() -> JSONResponse:
         """The service can do its work now."""
         await ready()
-        return JSONResponse({"status": "ready", "version": VERSION})
+        return JSONResponse({"status": "ready", "version": VERSION, "url": url})
 
     @routes.get("/metrics")
     def counted() -> Response:
@@ -132,7 +137,7 @@ def create_application(
     app.router.route_class = StrictRoute
     for router in routers:
         app.include_router(router)
-    app.include_router(_house_routes(ready))
+    app.include_router(_house_routes(ready, settings.url))
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, limits_by_path=body_limits or {})
     app.add_middleware(Entrance, gate=gate, own_credentials=own_credentials)

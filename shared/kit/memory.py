@@ -1,12 +1,16 @@
-"""Memory that imports and start-up needed, given back to the machine."""
+"""What imports and start-up left in memory: garbage given back to the machine, the rest out of the collector's way."""
 
 import ctypes
 import gc
 
 
 def give_back_memory() -> None:
-    """Collect garbage and return free pages; measured at 14 of 118 MB after a service's imports. glibc only."""
+    """Collect garbage, exempt what is left from later collections, and return free pages (glibc only).
+
+    Measured: 14 of 118 MB after a service's imports; p99 of a flood of POSTs 170 ms with full collections, 70 without.
+    """
     gc.collect()
+    gc.freeze()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

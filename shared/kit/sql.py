@@ -26,6 +26,7 @@ NAMING = {
 
 _RETRIED_MYSQL = frozenset({1205, 1213, 2006, 2013, 4031})
 """Lock wait, deadlock, and the ways a lost connection shows: the transaction did not happen, or happens again whole."""
+_AWAY_MYSQL = frozenset({1040, 1053, 2002, 2003, 2006, 2013, 4031})
 _TRIES = 8
 
 
@@ -107,6 +108,12 @@ def is_transient(fault: DBAPIError) -> bool:
         return "locked" in str(original) or "busy" in str(original)
     code = original.args[0] if original is not None and original.args else None
     return code in _RETRIED_MYSQL
+
+
+def is_away(fault: DBAPIError) -> bool:
+    """Whether the server cannot be reached or takes no more connections: nothing is wrong with the statement."""
+    code = fault.orig.args[0] if fault.orig is not None and fault.orig.args else None
+    return code in _AWAY_MYSQL
 
 
 class Database:

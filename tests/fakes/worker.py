@@ -62,15 +62,15 @@ class FakeWorker:
         if spec.attempt_id not in self.specs:
             self._accept(spec)
         elif self.specs[spec.attempt_id] != spec:
-            raise Conflict("this attempt was started with another body")
+            raise Conflict("this attempt was started with another body", code="attempt_differs")
         self._answer()
         return self.views[spec.attempt_id]
 
     def _accept(self, spec: AttemptSpec) -> None:
-        if self.is_full or len(self.living) >= self.slots:
-            raise RateLimited("no free slot", code="no_capacity")
         if any(attempt_id.startswith(f"{spec.job_id}.") for attempt_id in self.living):
             raise Conflict("an older attempt lives", code="older_attempt_alive")
+        if self.is_full or len(self.living) >= self.slots:
+            raise RateLimited("no free slot", code="no_capacity")
         self.specs[spec.attempt_id] = spec
         state = AttemptState.RUNNING if self.runs_at_once else AttemptState.ACCEPTED
         self.views[spec.attempt_id] = AttemptView(attempt_id=spec.attempt_id, state=state)

@@ -1,0 +1,1 @@
+"""Control plane: jobs, registry and the reconciler that makes the world match them."""

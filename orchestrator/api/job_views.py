@@ -1,0 +1,52 @@
+"""Jobs, moves and attempts as the API answers them."""
+
+from starlette.responses import Response
+
+from orchestrator.domain.job import Attempt, HistoryEntry, Job
+from orchestrator.domain.queueing import WorkerBoard
+from orchestrator.operations.submit import Submitted
+from shared.contracts.jobs import AttemptSummary, JobView, Move
+
+
+def job_view(job: Job, board: WorkerBoard, ahead: int | None = None) -> JobView:
+    """The answer about a job; a waiting one says what it waits for now."""
+    return JobView(
+        job_id=job.job_id, kind=job.kind, project=job.project, status=job.phase, why=_why(job, board, ahead),
+        attempt=job.attempt, progress=job.fraction, current_step=job.current_step, total_steps=job.total_steps,
+        metrics=job.metrics, spec=job.spec, result=job.result, failure=job.failure, retry_of=job.retry_of,
+        unreachable_since=job.unreachable_since, created_at=job.created_at, updated_at=job.updated_at,
+        started_at=job.started_at, ended_at=job.ended_at,
+    )  # fmt: skip
+
+
+def _why(job: Job, board: WorkerBoard, ahead: int | None) -> str:
+    if not job.is_waiting:
+        return job.why
+    waits_for = board.explain(job.worker, ahead)
+    return f"{waits_for} ({job.why})" if job.attempt else waits_for
+
+
+def answer(submitted: Submitted, board: WorkerBoard, response: Response) -> JobView:
+    """The 202 of a creating POST: where the job is found, and whether the key was used before."""
+    job = submitted.job
+    response.headers["location"] = f"/api/jobs/{job.job_id}"
+    if not submitted.is_new:
+        response.headers["idempotency-replayed"] = "true"
+    return job_view(job, board)
+
+
+def move_of(entry: HistoryEntry) -> Move:
+    """One row of a job's history."""
+    return Move(
+        at=entry.at, from_status=entry.from_phase, to_status=entry.to_phase, why=entry.why, attempt=entry.attempt
+    )
+
+
+def attempt_of(attempt: Attempt) -> AttemptSummary:
+    """One try at a job."""
+    report = attempt.exit
+    return AttemptSummary(
+        attempt_id=attempt.attempt_id, number=attempt.number, cause=attempt.cause,
+        outcome=None if report is None else report.outcome, failure=None if report is None else report.failure,
+        created_at=attempt.created_at, ended_at=attempt.ended_at,
+    )  # fmt: skip

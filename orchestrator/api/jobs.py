@@ -1,0 +1,181 @@
+"""`/api/{training,analysis,evaluation}/jobs` and `/api/jobs`: one set of routes for every kind."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Body, Query, Response
+
+from orchestrator.api.artifacts import add_artifact_route
+from orchestrator.api.job_views import answer, attempt_of, job_view, move_of
+from orchestrator.api.pagination import (
+    AfterSeq,
+    AttemptNumber,
+    EventLimit,
+    JobCursor,
+    LogLimit,
+    LogOffset,
+    PageSize,
+)
+from orchestrator.dependencies import (
+    Board,
+    CallerDep,
+    Clocked,
+    IdempotencyKeyHeader,
+    IntakeDep,
+    Mesh,
+    Project,
+    SignalsDep,
+    Units,
+)
+from orchestrator.domain.job import Job
+from orchestrator.domain.ports import JobFilter, Signals, UnitsOfWork
+from orchestrator.domain.submission import (
+    Submission,
+    analysis_submission,
+    evaluation_submission,
+    training_submission,
+)
+from orchestrator.operations.artifacts import artifacts_of
+from orchestrator.operations.events import read_events
+from orchestrator.operations.find import find_attempts, find_history, find_job
+from orchestrator.operations.list import list_jobs
+from orchestrator.operations.logs import read_log
+from orchestrator.operations.pause import pause_job
+from orchestrator.operations.resume import resume_job
+from orchestrator.operations.retry import retry_job
+from orchestrator.operations.stop import stop_job
+from orchestrator.operations.submit import Requester
+from shared.contracts.analysis import AnalysisSpec
+from shared.contracts.base import Contract, Name
+from shared.contracts.evaluation import EvaluationSpec
+from shared.contracts.events import EventPage
+from shared.contracts.jobs import ArtifactList, AttemptList, JobHistory, JobPage, JobView, LogPage, Phase
+from shared.contracts.training import TrainingSpec
+from shared.contracts.work import JobKind
+from shared.kit.application import api_router
+
+Spec = TypeVar("Spec", bound=Contract)
+Wish = Callable[[UnitsOfWork, Signals, str, JobKind | None, datetime], Job]
+
+
+def _add_submit(routes: APIRouter, contract: type[Spec], submission_of: Callable[[Spec], Submission]) -> None:
+    @routes.post("", status_code=202)
+    async def submit(
+        spec: Annotated[contract, Body()],  # type: ignore[valid-type]
+        intake: IntakeDep,
+        board: Board,
+        caller: CallerDep,
+        response: Response,
+        project: Project = "default",
+        idempotency_key: IdempotencyKeyHeader = None,
+    ) -> JobView:
+        """Accept a job: it is written down when this answers. The same Idempotency-Key answers the same job."""
+        requester = Requester(caller.name, project, idempotency_key)
+        return answer(await intake.submit(submission_of(spec), requester), board, response)
+
+
+def _add_reading(routes: APIRouter, kind: JobKind | None) -> None:
+    @routes.get("")
+    def list_all(
+        units: Units,
+        board: Board,
+        status: Phase | None = None,
+        project: Annotated[Name | None, Query()] = None,
+        cursor: JobCursor = None,
+        limit: PageSize = 50,
+    ) -> JobPage:
+        """Newest first."""
+        found = list_jobs(units, JobFilter(kind, status, project), cursor, limit)
+        return JobPage(
+            data=[job_view(job, board) for job in found.jobs], has_more=found.has_more,
+            next_cursor=found.jobs[-1].job_id if found.has_more else None,
+        )  # fmt: skip
+
+    @routes.get("/{job_id}")
+    def get_one(job_id: str, units: Units, board: Board) -> JobView:
+        """Where the job is, its newest figures, and why it is there."""
+        job, ahead = find_job(units, job_id, kind)
+        return job_view(job, board, ahead)
+
+    @routes.get("/{job_id}/history")
+    def history(job_id: str, units: Units) -> JobHistory:
+        """Every move, oldest first."""
+        return JobHistory(data=[move_of(entry) for entry in find_history(units, job_id, kind)])
+
+    @routes.get("/{job_id}/attempts")
+    def attempts(job_id: str, units: Units) -> AttemptList:
+        """Every try, oldest first."""
+        return AttemptList(data=[attempt_of(attempt) for attempt in find_attempts(units, job_id, kind)])
+
+    @routes.get("/{job_id}/artifacts")
+    def artifacts(job_id: str, units: Units) -> ArtifactList:
+        """What the job left in the store."""
+        return ArtifactList(data=units.read(lambda uow: artifacts_of(uow, job_id, kind)))
+
+
+def _add_peer_reading(routes: APIRouter, kind: JobKind | None) -> None:
+    @routes.get("/{job_id}/logs")
+    async def logs(
+        job_id: str,
+        units: Units,
+        mesh: Mesh,
+        attempt: AttemptNumber = None,
+        offset: LogOffset = 0,
+        limit: LogLimit = 64 * 1024,
+    ) -> LogPage:
+        """What an attempt printed; the newest one's unless `attempt` is given."""
+        return await read_log(units, mesh, job_id, kind, attempt, offset, limit)
+
+    @routes.get("/{job_id}/events")
+    async def events(job_id: str, units: Units, mesh: Mesh, after: AfterSeq = 0, limit: EventLimit = 200) -> EventPage:
+        """The job's event log, oldest first; numbered from 1 without gaps."""
+        return await read_events(units, mesh, job_id, kind, after, limit)
+
+
+def _add_wishes(routes: APIRouter, kind: JobKind | None) -> None:
+    def add(verb: str, carry_out: Wish, description: str) -> None:
+        def wish(job_id: str, units: Units, signals: SignalsDep, clock: Clocked, board: Board) -> JobView:
+            return job_view(carry_out(units, signals, job_id, kind, clock.now()), board)
+
+        routes.add_api_route(
+            f"/{{job_id}}/{verb}", wish, methods=["POST"], status_code=202, name=verb, description=description
+        )
+
+    add("stop", stop_job, "Stop it; what was done so far stays.")
+    add("pause", pause_job, "Pause it at a checkpoint.")
+    add("resume", resume_job, "Go on from the newest checkpoint.")
+
+    @routes.post("/{job_id}/retry", status_code=202)
+    async def retry(
+        job_id: str,
+        units: Units,
+        intake: IntakeDep,
+        board: Board,
+        caller: CallerDep,
+        response: Response,
+        idempotency_key: IdempotencyKeyHeader = None,
+    ) -> JobView:
+        """A new job with the spec and the very inputs of one that is over."""
+        requester = Requester(caller.name, idempotency_key=idempotency_key)
+        return answer(await retry_job(units, intake, job_id, kind, requester), board, response)
+
+
+def _job_routes(path: str, kind: JobKind | None) -> APIRouter:
+    routes = api_router(f"{path}/jobs", path.removeprefix("/api/") if kind else "jobs")
+    _add_reading(routes, kind)
+    _add_peer_reading(routes, kind)
+    _add_wishes(routes, kind)
+    add_artifact_route(routes, kind)
+    return routes
+
+
+def job_routers() -> list[APIRouter]:
+    """The routers of every kind, and the one of all kinds."""
+    training = _job_routes("/api/training", JobKind.TRAINING)
+    _add_submit(training, TrainingSpec, training_submission)
+    analysis = _job_routes("/api/analysis", JobKind.ANALYSIS)
+    _add_submit(analysis, AnalysisSpec, analysis_submission)
+    evaluation = _job_routes("/api/evaluation", JobKind.EVALUATION)
+    _add_submit(evaluation, EvaluationSpec, evaluation_submission)
+    return [training, analysis, evaluation, _job_routes("/api", None)]

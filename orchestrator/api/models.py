@@ -1,0 +1,83 @@
+"""`/api/models`: base models imported or made on the spot, and what training made of them."""
+
+from typing import Annotated
+
+from fastapi import Form, Query, Response, UploadFile
+from pydantic import BaseModel, ConfigDict
+
+from orchestrator.api.job_views import answer
+from orchestrator.api.pagination import PageSize
+from orchestrator.dependencies import Board, CallerDep, IdempotencyKeyHeader, IntakeDep, ModelIntakeDep, Project, Units
+from orchestrator.domain.model import ModelVersion
+from orchestrator.domain.submission import make_tiny_submission
+from orchestrator.operations.models import ModelFile
+from orchestrator.operations.submit import Requester
+from shared.contracts.base import Name, Reference
+from shared.contracts.jobs import JobView
+from shared.contracts.models import MakeTinySpec, ModelPage, ModelView, Template
+from shared.kit.application import api_router
+from shared.kit.tasks import in_thread
+
+routes = api_router("/api/models", "models")
+
+Cursor = Annotated[str | None, Query(pattern=r"^mdl-[0-9a-z]{26}$", description="`nextCursor` of the page before")]
+
+
+class ModelForm(BaseModel):
+    """A multipart upload of the files of one model folder: config, tokenizer, safetensors weights."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    template: Template = "default"
+    files: list[UploadFile]
+
+
+def view_of(model: ModelVersion) -> ModelView:
+    """A version as the API answers it."""
+    return ModelView(
+        model_id=model.model_id, name=model.name, version=model.version, base=model.base, adapter=model.adapter,
+        template=model.template, parameters=model.parameters, base_model=model.base_model, job_id=model.job_id,
+        created_at=model.created_at,
+    )  # fmt: skip
+
+
+@routes.post("", status_code=201)
+async def import_model(form: Annotated[ModelForm, Form()], intake: ModelIntakeDep, response: Response) -> ModelView:
+    """Import a model folder; code, pickles and damaged weights are refused."""
+    files = [ModelFile(file.filename or "", file.file) for file in form.files]
+    model = await in_thread(intake.add, form.name, form.template, files)
+    response.headers["location"] = f"/api/models/{model.model_id}"
+    return view_of(model)
+
+
+@routes.post("/tiny", status_code=202)
+async def make_tiny(
+    spec: MakeTinySpec,
+    intake: IntakeDep,
+    board: Board,
+    caller: CallerDep,
+    response: Response,
+    project: Project = "default",
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JobView:
+    """Have a small base model made from a data set; the job's result names it."""
+    requester = Requester(caller.name, project, idempotency_key)
+    return answer(await intake.submit(make_tiny_submission(spec), requester), board, response)
+
+
+@routes.get("")
+def list_models(units: Units, cursor: Cursor = None, limit: PageSize = 50) -> ModelPage:
+    """Every version, newest first."""
+    found = units.read(lambda uow: uow.models.page(cursor, limit + 1))
+    shown, has_more = found[:limit], len(found) > limit
+    return ModelPage(
+        data=[view_of(model) for model in shown], has_more=has_more,
+        next_cursor=shown[-1].model_id if has_more else None,
+    )  # fmt: skip
+
+
+@routes.get("/{reference}")
+def get_model(reference: Reference, units: Units) -> ModelView:
+    """By `name` (its newest version), `name@2` or id."""
+    return view_of(units.read(lambda uow: uow.models.require(reference, "reference")))

@@ -1,0 +1,60 @@
+"""The orchestrator's web application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from orchestrator.api import datasets, internal, keys, models, system
+from orchestrator.api.jobs import job_routers
+from orchestrator.db.engine import migrate
+from orchestrator.domain.ports import Peers
+from orchestrator.operations.keys import preset_key
+from orchestrator.settings import OrchestratorSettings
+from orchestrator.wiring import SERVICE, Wiring, build_wiring
+from shared.kit.application import create_application
+from shared.kit.memory import give_back_memory
+from shared.kit.tasks import in_thread, running, set_thread_limit
+
+
+def _prepare(wiring: Wiring) -> None:
+    migrate(wiring.database)
+    wiring.scratch.sweep()
+    preset_key(wiring.units, wiring.settings.api_key.get_secret_value())
+    give_back_memory()
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    wiring: Wiring = app.state.wiring
+    set_thread_limit(wiring.settings.threads)
+    await in_thread(_prepare, wiring)
+    wiring.bells.bind()
+    async with running(
+        ("reconciler", wiring.reconciler.run), ("outbox", wiring.relay.run), ("sweeps", wiring.sweeper.run)
+    ):
+        yield
+    for client in wiring.clients:
+        await client.close()
+    wiring.database.close()
+
+
+def create_app(settings: OrchestratorSettings, peers: Peers | None = None) -> FastAPI:
+    """The application; `peers` replaces the real services in tests."""
+    wiring = build_wiring(settings, peers)
+    app = create_application(
+        service=SERVICE,
+        summary="Jobs, data sets and models: what is wanted, where it stands, and why.",
+        settings=settings,
+        gate=wiring.gate,
+        routers=[*job_routers(), datasets.routes, models.routes, system.routes, keys.routes, internal.routes],
+        lifespan=_lifespan,
+        ready=wiring.readiness.check,
+        body_limits={
+            "/api/datasets": settings.max_upload_bytes,
+            "/api/models": settings.max_upload_bytes,
+            "/api/models/tiny": settings.max_body_bytes,
+        },
+    )
+    app.state.wiring = wiring
+    return app

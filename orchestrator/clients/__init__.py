@@ -1,0 +1,1 @@
+"""Other services of the mesh, as the domain sees them."""

@@ -1,0 +1,1 @@
+"""The orchestrator's database; rows never leave this package."""

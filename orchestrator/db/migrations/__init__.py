@@ -1,0 +1,1 @@
+"""Every change to the orchestrator's schema, in order."""

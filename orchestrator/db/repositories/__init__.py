@@ -1,0 +1,1 @@
+"""One repository a noun: rows in, domain objects out."""

@@ -1,0 +1,150 @@
+"""Jobs in SQL: Core statements, because a POST waits for them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from secrets import token_hex
+from typing import Any
+
+from sqlalchemy import Row, and_, exists, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from orchestrator.db.repositories.job_rows import MUTABLE, job_of, row_of
+from orchestrator.db.tables.base import table_of
+from orchestrator.db.tables.jobs import JobRow
+from orchestrator.domain.job import Job, Leased, NewJob, is_job_id
+from orchestrator.domain.job_machine import WORKING
+from orchestrator.domain.ports import AlreadyThere, JobFilter, Lease
+from shared.contracts.jobs import Phase
+
+_T = table_of(JobRow)
+_JOBS = _T.c
+_LOOKED_AT = sorted(WORKING | {Phase.QUEUED})
+_NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_token": None, "lease_expires_at": None}
+
+
+class SqlJobs:
+    """The jobs that one transaction sees."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def _one(self, *where: Any, lock: bool = False) -> Row[Any] | None:
+        query = select(_T).where(*where)
+        return self._session.execute(query.with_for_update() if lock else query).one_or_none()
+
+    def add(self, jobs: Sequence[NewJob]) -> None:
+        try:
+            self._session.execute(insert(_T), [_new_row(new) for new in jobs])
+        except IntegrityError as fault:
+            raise AlreadyThere from fault
+
+    def find(self, job_id: str) -> Job | None:
+        row = self._one(_JOBS.job_id == job_id) if is_job_id(job_id) else None
+        return None if row is None else job_of(row)
+
+    def find_locked(self, job_id: str) -> Job | None:
+        row = self._one(_JOBS.job_id == job_id, lock=True) if is_job_id(job_id) else None
+        return None if row is None else job_of(row)
+
+    def find_held(self, job_id: str, lease_token: str) -> Job | None:
+        row = self._one(_JOBS.job_id == job_id, _JOBS.lease_token == lease_token)
+        return None if row is None else job_of(row)
+
+    def find_by_key(self, caller: str, key: str) -> tuple[Job, str] | None:
+        row = self._one(_JOBS.caller == caller, _JOBS.idempotency_key == key)
+        return None if row is None else (job_of(row), row.request_hash)
+
+    def save(self, job: Job, *, lease_token: str | None = None, release: bool = False) -> bool:
+        changes = {name: value for name, value in row_of(job).items() if name in MUTABLE}
+        changes["version"] = job.version + 1
+        guard = [_JOBS.job_id == job.job_id, _JOBS.version == job.version]
+        if lease_token is not None:
+            guard.append(_JOBS.lease_token == lease_token)
+        if release:
+            changes |= _NO_LEASE
+        written: Any = self._session.execute(update(_T).where(*guard).values(changes))
+        return bool(written.rowcount)
+
+    def page(self, wanted: JobFilter, before: str | None, limit: int) -> list[Job]:
+        query = select(_T).order_by(_JOBS.job_id.desc()).limit(limit)
+        for column, value in ((_JOBS.kind, wanted.kind), (_JOBS.phase, wanted.phase), (_JOBS.project, wanted.project)):
+            if value is not None:
+                query = query.where(column == value)
+        if before is not None:
+            query = query.where(_JOBS.job_id < before)
+        return [job_of(row) for row in self._session.execute(query)]
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        query = (
+            select(_JOBS.job_id)
+            .where(_JOBS.phase.in_(sorted(WORKING)), _JOBS.next_look_at <= now, _is_free(now))
+            .order_by(_JOBS.next_look_at)
+            .limit(limit)
+        )
+        return list(self._session.scalars(query))
+
+    def queue_head(self, worker: str, now: datetime, limit: int) -> list[str]:
+        query = (
+            select(_JOBS.job_id)
+            .where(_is_queued(worker), _JOBS.next_look_at <= now, _is_free(now))
+            .order_by(_JOBS.priority, _JOBS.job_id)
+            .limit(limit)
+        )
+        return list(self._session.scalars(query))
+
+    def claim(self, job_ids: Sequence[str], lease: Lease) -> list[Leased]:
+        # By primary key and skipping locked rows: replicas that race for the same jobs neither wait nor deadlock.
+        # SQLite ignores the lock clause; there the whole transaction is exclusive (BEGIN IMMEDIATE).
+        is_due = and_(_JOBS.phase.in_(_LOOKED_AT), _JOBS.next_look_at <= lease.now, _is_free(lease.now))
+        query = select(_T).where(_JOBS.job_id.in_(job_ids), is_due).with_for_update(skip_locked=True)
+        claimed = [Leased(job_of(row), token_hex(16)) for row in self._session.execute(query)]
+        for held in claimed:
+            holder = {"lease_owner": lease.owner, "lease_token": held.token, "lease_expires_at": lease.until}
+            self._session.execute(update(_T).where(_JOBS.job_id == held.job.job_id, is_due).values(holder))
+        return claimed
+
+    def make_due(self, job_ids: Sequence[str], now: datetime) -> None:
+        # The version goes up so that a look in progress notices, and looks again instead of putting the next one off.
+        self._session.execute(
+            update(_T)
+            .where(_JOBS.job_id.in_(job_ids), _JOBS.phase.in_(sorted(WORKING)))
+            .values(next_look_at=now, version=_JOBS.version + 1)
+        )
+
+    def release_all(self, owner: str) -> int:
+        released: Any = self._session.execute(update(_T).where(_JOBS.lease_owner == owner).values(_NO_LEASE))
+        return int(released.rowcount)
+
+    def queued_workers(self, workers: Sequence[str]) -> list[str]:
+        # One existence test each, answered from the index: counting or DISTINCT would read the whole queue every turn.
+        tests = [exists().where(_is_queued(worker)) for worker in workers]
+        found = self._session.execute(select(*tests)).one()
+        return [worker for worker, has_queue in zip(workers, found, strict=True) if has_queue]
+
+    def count_queued(self) -> int:
+        return self._session.scalar(select(func.count()).where(_JOBS.phase == Phase.QUEUED)) or 0
+
+    def queue_position(self, job: Job) -> int:
+        is_ahead = or_(_JOBS.priority < job.priority, and_(_JOBS.priority == job.priority, _JOBS.job_id < job.job_id))
+        return self._session.scalar(select(func.count()).where(_is_queued(job.worker), is_ahead)) or 0
+
+
+def _new_row(new: NewJob) -> dict[str, Any]:
+    return (
+        row_of(new.job)
+        | _NO_LEASE
+        | {
+            "caller": new.caller,
+            "idempotency_key": None if new.key is None else new.key.key,
+            "request_hash": None if new.key is None else new.key.request_hash,
+        }
+    )
+
+
+def _is_free(now: datetime) -> Any:
+    return or_(_JOBS.lease_token.is_(None), _JOBS.lease_expires_at < now)
+
+
+def _is_queued(worker: str) -> Any:
+    return and_(_JOBS.phase == Phase.QUEUED, _JOBS.worker == worker)

@@ -1,0 +1,109 @@
+"""What routes may ask for, by type."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Query
+from starlette.requests import HTTPConnection
+
+from orchestrator.domain.ports import Peers, Signals, UnitsOfWork
+from orchestrator.domain.queueing import WorkerBoard
+from orchestrator.operations.datasets import DatasetIntake
+from orchestrator.operations.models import ModelIntake
+from orchestrator.operations.submit import Intake
+from orchestrator.reconciler.loop import Hints
+from orchestrator.settings import OrchestratorSettings
+from orchestrator.wiring import Wiring
+from shared.contracts.base import Name
+from shared.kit.application import Caller
+from shared.kit.artifacts import ArtifactStore
+from shared.kit.clock import Clock
+
+
+async def wiring_of(connection: HTTPConnection) -> Wiring:
+    """What this app was built from."""
+    wiring = connection.app.state.wiring
+    assert isinstance(wiring, Wiring)
+    return wiring
+
+
+Wired = Annotated[Wiring, Depends(wiring_of)]
+
+
+async def _units(wiring: Wired) -> UnitsOfWork:
+    return wiring.units
+
+
+async def _clock(wiring: Wired) -> Clock:
+    return wiring.clock
+
+
+async def _store(wiring: Wired) -> ArtifactStore:
+    return wiring.store
+
+
+async def _settings(wiring: Wired) -> OrchestratorSettings:
+    return wiring.settings
+
+
+async def _peers(wiring: Wired) -> Peers:
+    return wiring.peers
+
+
+async def _intake(wiring: Wired) -> Intake:
+    return wiring.intake
+
+
+async def _signals(wiring: Wired) -> Signals:
+    return wiring.bells
+
+
+async def _hints(wiring: Wired) -> Hints:
+    return wiring.reconciler.hints
+
+
+async def _board(wiring: Wired) -> WorkerBoard:
+    return wiring.board
+
+
+async def _dataset_intake(wiring: Wired) -> DatasetIntake:
+    return wiring.dataset_intake
+
+
+async def _model_intake(wiring: Wired) -> ModelIntake:
+    return wiring.model_intake
+
+
+Units = Annotated[UnitsOfWork, Depends(_units)]
+Clocked = Annotated[Clock, Depends(_clock)]
+Store = Annotated[ArtifactStore, Depends(_store)]
+Config = Annotated[OrchestratorSettings, Depends(_settings)]
+Mesh = Annotated[Peers, Depends(_peers)]
+IntakeDep = Annotated[Intake, Depends(_intake)]
+DatasetIntakeDep = Annotated[DatasetIntake, Depends(_dataset_intake)]
+ModelIntakeDep = Annotated[ModelIntake, Depends(_model_intake)]
+SignalsDep = Annotated[Signals, Depends(_signals)]
+HintsDep = Annotated[Hints, Depends(_hints)]
+Board = Annotated[WorkerBoard, Depends(_board)]
+CallerDep = Caller
+IdempotencyKeyHeader = Annotated[
+    str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")
+]
+Project = Annotated[Name, Query(description="group of jobs that belong together")]
+
+__all__ = [
+    "Board",
+    "CallerDep",
+    "Clocked",
+    "Config",
+    "DatasetIntakeDep",
+    "HintsDep",
+    "IdempotencyKeyHeader",
+    "IntakeDep",
+    "Mesh",
+    "ModelIntakeDep",
+    "Project",
+    "SignalsDep",
+    "Store",
+    "Units",
+    "Wired",
+]

@@ -1,0 +1,1 @@
+"""What jobs are and what is decided about them, without any I/O."""

@@ -1,0 +1,63 @@
+"""What the end of an attempt means for its job."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.domain.job import Job
+from orchestrator.domain.retry import Final, after_exit
+from shared.contracts.jobs import Phase
+from shared.contracts.work import AttemptCause, ExitReport, Failure, FailureClass, JobKind, Outcome
+
+MODEL_MAKERS = frozenset({JobKind.TRAINING, JobKind.EXPORT})
+"""Kinds whose success is a new model version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The phase that follows, with the fields that change on the way."""
+
+    to: Phase
+    why: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    delay_s: float = 0.0
+
+
+def conclude(job: Job, report: ExitReport, retry_backoff_s: float) -> Conclusion:
+    """The job's phase after its newest attempt ended; a user's stop outranks everything but success."""
+    if report.outcome is Outcome.SUCCEEDED:
+        return _after_success(job, report)
+    if job.phase is Phase.STOPPING or report.outcome is Outcome.STOPPED:
+        return Conclusion(Phase.STOPPED, f"stopped during attempt {job.attempt}")
+    if report.outcome is Outcome.PAUSED:
+        return _paused(job)
+    step = after_exit(report, job.retries_spent, job.max_retries, retry_backoff_s)
+    if isinstance(step, Final):
+        return Conclusion(Phase.FAILED, step.why, {"failure": step.failure})
+    changes = {"retries_spent": job.retries_spent + step.spends, "next_cause": step.cause}
+    if job.phase is Phase.PAUSING:
+        return Conclusion(Phase.PAUSED, f"paused; attempt {job.attempt} ended first ({report.outcome})", changes)
+    why = f"attempt {job.attempt} ended ({report.outcome}): {step.why}"
+    return Conclusion(Phase.QUEUED, why, changes, step.delay_s)
+
+
+def _paused(job: Job) -> Conclusion:
+    changes = {"next_cause": AttemptCause.RESUME}
+    return Conclusion(Phase.PAUSED, f"paused during attempt {job.attempt}; resume goes on from here", changes)
+
+
+def _after_success(job: Job, report: ExitReport) -> Conclusion:
+    if job.kind in MODEL_MAKERS and not has_model(report):
+        failure = Failure(
+            failure_class=FailureClass.PLATFORM, reason="model_missing",
+            message="the attempt reported success without saying which model it made",
+        )  # fmt: skip
+        return Conclusion(Phase.FAILED, f"{failure.reason}: {failure.message}", {"failure": failure})
+    return Conclusion(
+        Phase.SUCCEEDED, f"attempt {job.attempt} succeeded", {"result": report.result, "fraction": 1.0, "failure": None}
+    )
+
+
+def has_model(report: ExitReport) -> bool:
+    """Whether the report names stored weights and the template to talk to them."""
+    model = report.result.get("model")
+    return isinstance(model, dict) and bool(model.get("template")) and bool(model.get("base") or model.get("adapter"))

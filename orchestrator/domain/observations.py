@@ -1,0 +1,52 @@
+"""What can be known about a job's attempt at one moment."""
+
+from dataclasses import dataclass
+
+from shared.contracts.work import AttemptView
+
+
+@dataclass(frozen=True, slots=True)
+class SlotFree:
+    """The worker has room for one more attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The worker answered about the attempt."""
+
+    view: AttemptView
+    just_asked: bool = False
+    """This is its answer to our request to stop or pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The worker answered that it does not have the attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The worker answered that it will not take the attempt."""
+
+    code: str
+    message: str
+    is_passing: bool
+    """It may take it later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No answer: nothing is known, and nothing may be concluded."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The attempt's log takes nothing more past its end; `is_drained` when all up to there has arrived."""
+
+    is_drained: bool
+
+
+Observation = SlotFree | Seen | Missing | Refused | Silent | Sealed | None
+"""None: nobody was asked."""

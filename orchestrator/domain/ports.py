@@ -1,0 +1,255 @@
+"""What operations and the reconciler need from the outside, as protocols."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from orchestrator.domain.access import KeyRepository
+from orchestrator.domain.dataset import DatasetRepository
+from orchestrator.domain.job import (
+    WORKER_OF_KIND,
+    Attempt,
+    HistoryEntry,
+    Job,
+    Leased,
+    NewJob,
+    OutboxEvent,
+)
+from orchestrator.domain.model import ModelRepository
+from shared.contracts.events import AppendRequest, EventPage, ProducerMark
+from shared.contracts.jobs import LogPage, PeerState, Phase
+from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control, ExitReport, JobKind
+
+T = TypeVar("T")
+
+
+class AlreadyThere(Exception):
+    """A unique key is taken; the transaction is rolled back and the other row can be read in a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list shows."""
+
+    kind: JobKind | None = None
+    phase: Phase | None = None
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who claims, from when and for how long."""
+
+    owner: str
+    now: datetime
+    until: datetime
+
+
+class JobRepository(Protocol):
+    """Jobs; a save is guarded by the version that was read."""
+
+    def add(self, jobs: Sequence[NewJob]) -> None:
+        """AlreadyThere when a caller used one of the keys before."""
+        ...
+
+    def find(self, job_id: str) -> Job | None: ...
+
+    def find_locked(self, job_id: str) -> Job | None:
+        """Held against other writers until the transaction ends."""
+        ...
+
+    def find_held(self, job_id: str, lease_token: str) -> Job | None:
+        """The job as it is now, if this lease still stands."""
+        ...
+
+    def find_by_key(self, caller: str, key: str) -> tuple[Job, str] | None:
+        """The job made with this key, and the hash of the request that made it."""
+        ...
+
+    def save(self, job: Job, *, lease_token: str | None = None, release: bool = False) -> bool:
+        """Write `job` as the version after `job.version`; False when someone else wrote first or holds the lease."""
+        ...
+
+    def page(self, wanted: JobFilter, before: str | None, limit: int) -> list[Job]:
+        """Newest first, those with ids below `before`."""
+        ...
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        """Working jobs whose time has come and that nobody holds."""
+        ...
+
+    def queue_head(self, worker: str, now: datetime, limit: int) -> list[str]:
+        """The jobs that start next on this worker."""
+        ...
+
+    def claim(self, job_ids: Sequence[str], lease: Lease) -> list[Leased]:
+        """Take those of these jobs that are still due and that nobody holds."""
+        ...
+
+    def make_due(self, job_ids: Sequence[str], now: datetime) -> None:
+        """Have these working jobs looked at next; a look in progress starts over."""
+        ...
+
+    def release_all(self, owner: str) -> int:
+        """Give back what an earlier process of this name left claimed."""
+        ...
+
+    def queued_workers(self, workers: Sequence[str]) -> list[str]:
+        """Those of these workers for which a job waits."""
+        ...
+
+    def count_queued(self) -> int: ...
+
+    def queue_position(self, job: Job) -> int:
+        """How many jobs of the same worker go first."""
+        ...
+
+
+class AttemptRepository(Protocol):
+    """Attempts, oldest first."""
+
+    def add(self, attempt: Attempt) -> None: ...
+
+    def end(self, job_id: str, number: int, report: ExitReport, ended_at: datetime) -> None:
+        """Write down how an attempt ended; the first report stands."""
+        ...
+
+    def find(self, job_id: str, number: int) -> Attempt | None: ...
+
+    def of_job(self, job_id: str) -> list[Attempt]: ...
+
+
+class HistoryRepository(Protocol):
+    """Moves, oldest first."""
+
+    def add(self, entries: Sequence[HistoryEntry]) -> None: ...
+
+    def of_job(self, job_id: str) -> list[HistoryEntry]: ...
+
+
+class OutboxRepository(Protocol):
+    """Events written with the move they tell of, sent afterwards."""
+
+    def add(self, events: Sequence[OutboxEvent]) -> None: ...
+
+    def due_topics(self, now: datetime, limit: int) -> list[str]:
+        """Topics with unsent events whose time has come."""
+        ...
+
+    def unsent(self, topics: Sequence[str], limit: int) -> list[OutboxEvent]:
+        """By topic, in producer order, from the first unsent one."""
+        ...
+
+    def mark_sent(self, topics: Sequence[str], through: int, now: datetime) -> None:
+        """Events of these topics up to this number are in the log."""
+        ...
+
+    def reopen(self, topic: str, first_seq: int) -> None:
+        """Send these again: the log does not have them."""
+        ...
+
+    def postpone(self, topic: str, until: datetime) -> None: ...
+
+    def delete_sent_before(self, before: datetime, limit: int) -> int: ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction: committed when the work that received it returns, rolled back when it raises."""
+
+    @property
+    def jobs(self) -> JobRepository: ...
+
+    @property
+    def attempts(self) -> AttemptRepository: ...
+
+    @property
+    def history(self) -> HistoryRepository: ...
+
+    @property
+    def outbox(self) -> OutboxRepository: ...
+
+    @property
+    def datasets(self) -> DatasetRepository: ...
+
+    @property
+    def models(self) -> ModelRepository: ...
+
+    @property
+    def keys(self) -> KeyRepository: ...
+
+
+class UnitsOfWork(Protocol):
+    """Where transactions come from. Blocking: async code calls it by `kit.tasks.in_thread`."""
+
+    def read(self, work: Callable[[UnitOfWork], T]) -> T:
+        """Run `work` in a transaction that is rolled back."""
+        ...
+
+    def write(self, work: Callable[[UnitOfWork], T]) -> T:
+        """Run `work` and commit. It runs again whole when the database asks for it: no side effects inside."""
+        ...
+
+
+class Peer(Protocol):
+    """Another service of the mesh."""
+
+    async def state(self) -> PeerState:
+        """Whether it is ready; never raises."""
+        ...
+
+
+class WorkerPeer(Peer, Protocol):
+    """A service that runs attempts; every call may raise PeerUnavailable, which says nothing about the attempt."""
+
+    async def start(self, spec: AttemptSpec) -> AttemptView: ...
+
+    async def look(self, attempt_id: str) -> AttemptView:
+        """NotFound when the worker never had this attempt, or lost it with its disk."""
+        ...
+
+    async def control(self, attempt_id: str, wanted: Control) -> AttemptView: ...
+
+    async def log(self, attempt_id: str, offset: int, limit: int) -> LogPage: ...
+
+    async def capacity(self) -> Capacity: ...
+
+
+class StreamPeer(Peer, Protocol):
+    """The event log."""
+
+    async def append(self, topic: str, request: AppendRequest) -> ProducerMark: ...
+
+    async def seal(self, topic: str, producer: str, at: int) -> ProducerMark:
+        """Idempotent; the first seal stands."""
+        ...
+
+    async def events(self, topic: str, after: int, limit: int) -> EventPage: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The mesh: workers by service name, and the stream."""
+
+    workers: Mapping[str, WorkerPeer]
+    stream: StreamPeer
+
+    def of_kind(self, kind: JobKind) -> WorkerPeer:
+        """The service that runs jobs of this kind."""
+        return self.workers[WORKER_OF_KIND[kind]]
+
+    def all(self) -> list[Peer]:
+        """Every service but this one."""
+        return [*self.workers.values(), self.stream]
+
+
+class Signals(Protocol):
+    """Wakes background loops of this process; safe from any thread; losing one costs a second, never a job."""
+
+    def job_changed(self, job_id: str) -> None:
+        """Something about this job was committed."""
+        ...
+
+    def outbox_grew(self) -> None:
+        """Events were committed."""
+        ...

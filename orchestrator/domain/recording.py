@@ -1,0 +1,28 @@
+"""The one writer of phases: a transition's job, history row and event, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from orchestrator.domain.job import Job, NewJob
+from orchestrator.domain.job_machine import Moved
+from orchestrator.domain.ports import UnitOfWork
+
+
+class WriteLost(Exception):
+    """Someone else wrote first or took the lease; nothing of this transaction stands."""
+
+
+def record_new(uow: UnitOfWork, steps: Sequence[tuple[NewJob, Moved]]) -> None:
+    """Write down new jobs, each with its first transition; AlreadyThere when a caller used a key before."""
+    uow.jobs.add([new for new, _ in steps])
+    uow.history.add([first.entry for _, first in steps])
+    uow.outbox.add([first.event for _, first in steps])
+
+
+def record_move(uow: UnitOfWork, step: Moved, lease_token: str | None = None, *, release: bool = False) -> Job:
+    """Write down a transition; WriteLost when the job is no longer the one that was read."""
+    if not uow.jobs.save(step.job, lease_token=lease_token, release=release):
+        raise WriteLost(step.job.job_id)
+    uow.history.add([step.entry])
+    uow.outbox.add([step.event])
+    return replace(step.job, version=step.job.version + 1)

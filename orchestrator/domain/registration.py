@@ -1,0 +1,36 @@
+"""How a job's success becomes a version of a model."""
+
+from typing import Any, cast
+
+from orchestrator.domain.job import Job
+from orchestrator.domain.model import ModelRepository, ModelVersion
+from shared.contracts.base import JsonObject
+
+
+def _output_name(job: Job, made: dict[str, Any]) -> str:
+    return str(job.spec.get("outputName") or job.spec.get("name") or made["name"])
+
+
+def register_model(models: ModelRepository, job: Job, made: dict[str, Any]) -> ModelVersion:
+    """A new version; an adapter goes on top of the weights that the job was given."""
+    base = job.inputs.models.get("base")
+    parameters = made.get("parameters")
+    return models.add_version(
+        name=_output_name(job, made),
+        base=made.get("base") or (base.base if base is not None else ""),
+        adapter=made.get("adapter"),
+        template=str(made["template"]),
+        parameters=parameters if isinstance(parameters, int) else None,
+        base_model=None if base is None else f"{base.name}@{base.version}",
+        job_id=job.job_id,
+    )
+
+
+def registered_result(models: ModelRepository, job: Job, result: JsonObject) -> JsonObject:
+    """The result that users see: the worker's, with the registered version in it."""
+    made = cast(dict[str, Any], result["model"])
+    version = register_model(models, job, made)
+    seen = made | {
+        "modelId": version.model_id, "name": version.name, "version": version.version, "reference": version.reference,
+    }  # fmt: skip
+    return result | {"model": seen}

@@ -1,0 +1,1 @@
+"""What users can ask for, one unit of work each; no HTTP, no SQL."""

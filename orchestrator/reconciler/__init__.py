@@ -1,0 +1,1 @@
+"""Makes the workers match the rows."""

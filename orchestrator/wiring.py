@@ -1,0 +1,103 @@
+"""Puts the orchestrator's parts together."""
+
+import secrets
+import socket
+from dataclasses import dataclass
+
+from orchestrator.clients.stream import HttpStream
+from orchestrator.clients.worker import HttpWorker
+from orchestrator.db.engine import open_database
+from orchestrator.db.unit_of_work import SqlUnitsOfWork
+from orchestrator.domain.decisions import Policy
+from orchestrator.domain.ports import Peers, UnitsOfWork
+from orchestrator.domain.queueing import QueueGauge, WorkerBoard
+from orchestrator.operations.datasets import DatasetIntake
+from orchestrator.operations.keys import DatabaseKeys
+from orchestrator.operations.models import ModelIntake
+from orchestrator.operations.readiness import Readiness
+from orchestrator.operations.scratch import Scratch
+from orchestrator.operations.submit import Intake
+from orchestrator.reconciler.advance import Advance
+from orchestrator.reconciler.bell import Bells
+from orchestrator.reconciler.leases import Leases
+from orchestrator.reconciler.loop import Reconciler
+from orchestrator.reconciler.outbox import Relay
+from orchestrator.reconciler.sweeps import Sweeper
+from orchestrator.settings import OrchestratorSettings
+from shared.datasets.limits import Limits
+from shared.kit.artifacts import ArtifactStore
+from shared.kit.auth import CachedKeys, Gate, ServiceTokens
+from shared.kit.clock import Clock, SystemClock
+from shared.kit.peer import PeerClient
+from shared.kit.sql import Database
+
+SERVICE = "orchestrator"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Everything that lives as long as the process."""
+
+    settings: OrchestratorSettings
+    clock: Clock
+    database: Database
+    units: UnitsOfWork
+    clients: list[PeerClient]
+    peers: Peers
+    store: ArtifactStore
+    scratch: Scratch
+    gate: Gate
+    readiness: Readiness
+    board: WorkerBoard
+    bells: Bells
+    intake: Intake
+    dataset_intake: DatasetIntake
+    model_intake: ModelIntake
+    reconciler: Reconciler
+    relay: Relay
+    sweeper: Sweeper
+
+
+def connect(settings: OrchestratorSettings, tokens: ServiceTokens) -> tuple[Peers, list[PeerClient]]:
+    """The other services, at the addresses that the settings name."""
+    addresses = {
+        "training": settings.training_url, "analyzer": settings.analyzer_url, "evaluator": settings.evaluator_url,
+    }  # fmt: skip
+    clients = {name: PeerClient(name, url, tokens) for name, url in addresses.items()}
+    stream = PeerClient("stream", settings.stream_url, tokens)
+    workers = {name: HttpWorker(name, client) for name, client in clients.items()}
+    return Peers(workers, HttpStream(stream)), [*clients.values(), stream]
+
+
+def owner_of(settings: OrchestratorSettings) -> str:
+    """This replica's name: the same after a restart, so that it takes back what it left claimed."""
+    return f"{socket.gethostname()}:{settings.port or secrets.token_hex(6)}"
+
+
+def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clock: Clock | None = None) -> Wiring:
+    """All parts, none of them started; `peers` and `clock` replace the real ones."""
+    clock = clock or SystemClock()
+    tokens = ServiceTokens(SERVICE, settings.service_secret.get_secret_value())
+    clients: list[PeerClient] = []
+    if peers is None:
+        peers, clients = connect(settings, tokens)
+    database = open_database(settings)
+    units = SqlUnitsOfWork(database)
+    bells, board = Bells(), WorkerBoard()
+    store = ArtifactStore(settings.artifacts, cache=settings.data_dir / "cache")
+    scratch = Scratch(settings.data_dir / "scratch")
+    policy = Policy(settings.look_interval_s, settings.drain_patience_s, settings.retry_backoff_s)
+    return Wiring(
+        settings=settings, clock=clock, database=database, units=units, clients=clients, peers=peers, store=store,
+        scratch=scratch, gate=Gate(CachedKeys(DatabaseKeys(units)), tokens), readiness=Readiness(units, peers),
+        board=board, bells=bells,
+        intake=Intake(units, clock, QueueGauge(settings.max_queued_jobs, clock.monotonic), bells),
+        dataset_intake=DatasetIntake(units, store, clock, scratch, Limits()),
+        model_intake=ModelIntake(units, store, scratch),
+        reconciler=Reconciler(
+            units, peers, clock, board, Leases(units, clock, owner_of(settings), settings.lease_s),
+            Advance(units, peers, clock, bells, policy), bells.reconciler, settings.look_interval_s,
+        ),
+        relay=Relay(units, peers.stream, clock, bells.outbox),
+        sweeper=Sweeper(units, clock, settings.outbox_kept_days),
+    )  # fmt: skip

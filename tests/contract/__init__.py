@@ -1,0 +1,1 @@
+"""Every service against what the others expect of it."""

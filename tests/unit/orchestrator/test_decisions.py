@@ -1,0 +1,160 @@
+"""The decision about a job, for every phase and everything that may have been seen."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.domain.decisions import Act, Decision, Deed, End, Move, Policy, Wait, decide
+from orchestrator.domain.job_machine import TERMINAL, WORKING, is_allowed
+from orchestrator.domain.observations import Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
+from shared.contracts.jobs import Phase
+from shared.contracts.work import AttemptState, FailureClass, Outcome
+from tests.unit.orchestrator.jobs import MODEL, NOW, a_failure, a_job, a_report, a_view, an_attempt
+
+RUNNING, ACCEPTED = Seen(a_view()), Seen(a_view(AttemptState.ACCEPTED))
+ENDED = Seen(a_view(AttemptState.ENDED, a_report(Outcome.SUCCEEDED, result=MODEL)))
+FULL = Refused("no_capacity", "no free slot", is_passing=True)
+OLDER = Refused("older_attempt_alive", "an older attempt lives", is_passing=False)
+DIFFERENT = Refused("conflict", "another body", is_passing=False)
+SILENT = Silent("ReadTimeout")
+ASKED = Seen(a_view(), just_asked=True)
+SUCCESS = a_report(Outcome.SUCCEEDED, result=MODEL)
+KILLED = a_report(Outcome.FAILED, failure=a_failure())
+FAULTY = a_report(Outcome.FAILED, failure=a_failure(FailureClass.USER))
+DRAINED, UNDRAINED = Sealed(is_drained=True), Sealed(is_drained=False)
+
+ALIVE = [
+    (Phase.STARTING, Missing(), Act, Deed.START),
+    (Phase.STARTING, ACCEPTED, Wait, None),
+    (Phase.STARTING, RUNNING, Move, Phase.RUNNING),
+    (Phase.STARTING, FULL, Move, Phase.QUEUED),
+    (Phase.STARTING, OLDER, Wait, None),
+    (Phase.STARTING, DIFFERENT, End, Outcome.FAILED),
+    (Phase.STARTING, SILENT, Wait, None),
+    (Phase.STARTING, ENDED, End, Outcome.SUCCEEDED),
+    (Phase.RUNNING, RUNNING, Wait, None),
+    (Phase.RUNNING, SILENT, Wait, None),
+    (Phase.RUNNING, Missing(), End, Outcome.WORKER_LOST),
+    (Phase.RUNNING, ENDED, End, Outcome.SUCCEEDED),
+    (Phase.STOPPING, RUNNING, Act, Deed.STOP),
+    (Phase.STOPPING, ASKED, Wait, None),
+    (Phase.STOPPING, Missing(), End, Outcome.WORKER_LOST),
+    (Phase.STOPPING, SILENT, Wait, None),
+    (Phase.STOPPING, FULL, Wait, None),
+    (Phase.STOPPING, ENDED, End, Outcome.SUCCEEDED),
+    (Phase.PAUSING, RUNNING, Act, Deed.PAUSE),
+    (Phase.PAUSING, ASKED, Wait, None),
+    (Phase.PAUSING, Missing(), End, Outcome.WORKER_LOST),
+    (Phase.PAUSING, ENDED, End, Outcome.SUCCEEDED),
+]
+
+
+def _target(decision: Decision) -> Any:
+    match decision:
+        case Move():
+            return decision.to
+        case Act():
+            return decision.deed
+        case End():
+            return decision.report.outcome
+    return None
+
+
+@pytest.mark.parametrize(("phase", "seen", "kind", "target"), ALIVE)
+def test_a_living_attempt(phase: Phase, seen: Observation, kind: type[Decision], target: object) -> None:
+    decision = decide(a_job(phase), an_attempt(), seen, NOW)
+    assert isinstance(decision, kind)
+    assert _target(decision) == target
+    assert decision.why
+
+
+LOST = a_report(Outcome.WORKER_LOST)
+ENDINGS = [
+    (Phase.RUNNING, SUCCESS, Phase.SUCCEEDED),
+    (Phase.RUNNING, a_report(Outcome.SUCCEEDED), Phase.FAILED),
+    (Phase.RUNNING, KILLED, Phase.QUEUED),
+    (Phase.RUNNING, FAULTY, Phase.FAILED),
+    (Phase.RUNNING, LOST, Phase.QUEUED),
+    (Phase.RUNNING, a_report(Outcome.PREEMPTED), Phase.QUEUED),
+    (Phase.RUNNING, a_report(Outcome.STOPPED), Phase.STOPPED),
+    (Phase.RUNNING, a_report(Outcome.PAUSED), Phase.PAUSED),
+    (Phase.STARTING, KILLED, Phase.QUEUED),
+    (Phase.STARTING, SUCCESS, Phase.SUCCEEDED),
+    (Phase.STOPPING, SUCCESS, Phase.SUCCEEDED),
+    (Phase.STOPPING, KILLED, Phase.STOPPED),
+    (Phase.STOPPING, FAULTY, Phase.STOPPED),
+    (Phase.STOPPING, LOST, Phase.STOPPED),
+    (Phase.STOPPING, a_report(Outcome.PREEMPTED), Phase.STOPPED),
+    (Phase.STOPPING, a_report(Outcome.PAUSED), Phase.STOPPED),
+    (Phase.PAUSING, SUCCESS, Phase.SUCCEEDED),
+    (Phase.PAUSING, KILLED, Phase.PAUSED),
+    (Phase.PAUSING, FAULTY, Phase.FAILED),
+    (Phase.PAUSING, LOST, Phase.PAUSED),
+    (Phase.PAUSING, a_report(Outcome.PREEMPTED), Phase.PAUSED),
+    (Phase.PAUSING, a_report(Outcome.PAUSED), Phase.PAUSED),
+    (Phase.PAUSING, a_report(Outcome.STOPPED), Phase.STOPPED),
+]
+
+
+@pytest.mark.parametrize(("phase", "report", "to"), ENDINGS)
+def test_an_ended_attempt(phase: Phase, report: Any, to: Phase) -> None:
+    job, attempt = a_job(phase), an_attempt(report)
+    assert decide(job, attempt, None, NOW) == Act(Deed.SEAL, "attempt 1 ended")
+    decision = decide(job, attempt, DRAINED, NOW)
+    assert isinstance(decision, Move)
+    assert decision.to is to
+
+
+@pytest.mark.parametrize("seen", [UNDRAINED, SILENT])
+def test_a_terminal_move_waits_for_the_log_but_not_for_ever(seen: Observation) -> None:
+    policy = Policy(drain_patience_s=30)
+    attempt = an_attempt(SUCCESS)
+    assert isinstance(decide(a_job(), attempt, seen, NOW + timedelta(seconds=29), policy), Wait)
+    assert isinstance(decide(a_job(), attempt, seen, NOW + timedelta(seconds=30), policy), Move)
+
+
+def test_a_retry_does_not_wait_for_the_log() -> None:
+    assert isinstance(decide(a_job(), an_attempt(KILLED), UNDRAINED, NOW), Move)
+
+
+def test_a_waiting_job_starts_only_when_a_slot_is_free() -> None:
+    job = a_job(Phase.QUEUED, attempt=0)
+    assert isinstance(decide(job, None, None, NOW), Wait)
+    start = decide(job, None, SlotFree(), NOW)
+    assert start == Move(Phase.STARTING, "attempt 1 starts on the training service")
+
+
+def test_an_attempt_that_no_worker_took_is_offered_again() -> None:
+    again = decide(a_job(Phase.QUEUED), an_attempt(), SlotFree(), NOW)
+    assert again == Move(Phase.STARTING, "attempt 1 starts on the training service")
+
+
+def test_a_silent_worker_is_noted_and_nothing_else() -> None:
+    for phase in WORKING:
+        decision = decide(a_job(phase), an_attempt(), SILENT, NOW)
+        assert isinstance(decision, Wait)
+        assert decision.is_unreachable
+        assert "does not answer" in decision.why
+
+
+observations = st.sampled_from(
+    [None, SlotFree(), RUNNING, ACCEPTED, ENDED, ASKED, Missing(), FULL, OLDER, DIFFERENT, SILENT, DRAINED, UNDRAINED]
+)
+reports = st.sampled_from([None, *(a_report(outcome) for outcome in Outcome), SUCCESS, KILLED, FAULTY])
+
+
+@given(st.sampled_from(list(Phase)), observations, reports, st.booleans(), st.integers(0, 3), st.integers(0, 90))
+def test_every_decision_has_a_reason_and_is_allowed(
+    phase: Phase, seen: Observation, report: Any, has_attempt: bool, spent: int, age_s: int
+) -> None:
+    job = a_job(phase, retries_spent=spent)
+    attempt = an_attempt(report) if has_attempt else None
+    decision = decide(job, attempt, seen, NOW + timedelta(seconds=age_s))
+    assert decision.why
+    if phase in TERMINAL:
+        assert isinstance(decision, Wait)
+    if isinstance(decision, Move):
+        assert is_allowed(phase, decision.to)
