@@ -18,6 +18,10 @@ from shared.worker.attempt import UserFault
 _MOST_LOGITS = 1 << 28
 """Numbers in one batch's output; at a vocabulary of 150,000 this is a gigabyte in full precision."""
 
+_THREADS = torch.get_num_threads()
+_ONE_THREAD_BYTES = 8 << 20
+"""Weights up to here are answered with one thread: waking a second costs more than it computes."""
+
 
 class LoadedModel:
     """A model in memory with its tokenizer and its template; `close` gives the memory back."""
@@ -29,6 +33,7 @@ class LoadedModel:
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
             self._model = _load(base, adapter)
+            _fit_threads(self._model)
         except torch.OutOfMemoryError:
             raise
         except (OSError, ValueError, KeyError, RuntimeError) as fault:
@@ -102,6 +107,12 @@ class LoadedModel:
             tokens[place, span] = torch.tensor(list(row), dtype=torch.long)
             mask[place, span] = 1
         return tokens.to(self._model.device), mask.to(self._model.device)
+
+
+def _fit_threads(model: Any) -> None:
+    if model.device.type == "cpu":
+        size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+        torch.set_num_threads(1 if size <= _ONE_THREAD_BYTES else _THREADS)
 
 
 def _load(base: Path, adapter: Path | None) -> Any:

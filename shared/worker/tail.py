@@ -26,8 +26,11 @@ def advanced(before: Progress, event_type: str, data: Mapping[str, Any]) -> Prog
     """Progress after one more event."""
     if event_type == PROGRESS:
         done, total = _number(data.get("done")), _number(data.get("total"))
-        fraction = min(1.0, done / total) if done is not None and total else before.fraction
-        return before.model_copy(update={"fraction": fraction, "metrics": {**before.metrics, **data}})
+        if done is None or not total:
+            return before
+        return before.model_copy(
+            update={"step": int(done), "total_steps": int(total), "fraction": min(1.0, done / total)}
+        )
     if event_type != METRICS_UPDATE:
         return before
     step, total_steps = _number(data.get("step")), _number(data.get("total_steps"))

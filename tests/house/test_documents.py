@@ -26,9 +26,7 @@ def test_a_link_leads_somewhere(document: Path) -> None:
 def test_every_make_target_in_a_document_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = {
-        name
-        for document in DOCUMENTS
-        for name in re.findall(r"`make ([a-z]+)", document.read_text(encoding="utf-8"))
+        name for document in DOCUMENTS for name in re.findall(r"`make ([a-z]+)", document.read_text(encoding="utf-8"))
     }
     assert named - targets - {"sure"} == set()
 

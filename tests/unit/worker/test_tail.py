@@ -116,5 +116,5 @@ def test_progress_keeps_the_newest_of_each_figure() -> None:
     assert (second.step, second.epoch, second.metrics) == (6, 0.5, {"train_loss": 2.0, "val_loss": 1.0})
     assert advanced(second, "log", {"step": 9}) == second
     third = advanced(Progress(), "progress", {"done": 3, "total": 4, "what": "rows"})
-    assert (third.fraction, third.metrics["what"]) == (0.75, "rows")
+    assert (third.step, third.total_steps, third.fraction, third.metrics) == (3, 4, 0.75, {})
     assert advanced(third, "progress", {"done": 1, "total": 0}).fraction == 0.75
