@@ -72,8 +72,9 @@ class Mesh:
     def start(self) -> None:
         """Start `imts up` and wait until the orchestrator is ready."""
         log = (self.folder.parent / f"{self.folder.name}-up.log").open("ab")
+        options = ["--no-remember", "--data-dir", str(self.folder), "--port-offset", str(self.offset)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "imts", "up", "--no-remember", "--data-dir", str(self.folder), "--port-offset", str(self.offset)],
+            [sys.executable, "-m", "imts", "up", *options],
             env={**os.environ, "IMTS_API_KEY": KEY, **self.environment},
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip

@@ -51,7 +51,7 @@ def run_make_tiny(attempt: Attempt) -> Result:
 
 
 def _float32_bytes(spec: MakeTinySpec) -> int:
-    """Size of the model to be: embedding and head, attention (4 h²) and a feed-forward of width 3 h (9 h²) per layer."""
+    """Size of the model to be: embedding and head, and per layer attention (4 h²) and a feed-forward part (9 h²)."""
     return 4 * spec.hidden_size * (2 * spec.vocab_size + 13 * spec.layers * spec.hidden_size)
 
 
