@@ -1,10 +1,16 @@
 """A job's events, asked of the stream."""
 
+import asyncio
+import contextlib
+
 from orchestrator.domain.ports import Peers, UnitsOfWork
 from orchestrator.operations.find import find_job
 from shared.contracts.events import EventPage, job_topic
 from shared.contracts.work import JobKind
 from shared.kit.tasks import in_thread
+
+_PATIENCE_S = 2.0
+_POLL_S = 0.02
 
 
 async def read_events(
@@ -12,4 +18,14 @@ async def read_events(
 ) -> EventPage:
     """A page of the job's log, oldest first."""
     await in_thread(find_job, units, job_id, kind)
-    return await peers.stream.events(job_topic(job_id), after, limit)
+    topic = job_topic(job_id)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            await _delivered(units, topic)
+    return await peers.stream.events(topic, after, limit)
+
+
+async def _delivered(units: UnitsOfWork, topic: str) -> None:
+    """Wait for the relay: who has seen a job end finds the end in its log."""
+    while await in_thread(units.read, lambda uow: uow.outbox.unsent([topic], 1)):
+        await asyncio.sleep(_POLL_S)

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import ParamSpec, TypeVar
 
 import anyio.to_thread
 
 from shared.kit.logs import logger
+
+_CANCEL_AGAIN_S = 1.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +35,15 @@ async def supervise(name: str, body: Callable[[], Awaitable[None]], restart_afte
         await asyncio.sleep(restart_after_s)
 
 
+async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until they end: a cancellation that meets the end of an inner wait can be swallowed, once."""
+    living = set(tasks)
+    while living:
+        for task in living:
+            task.cancel()
+        _, living = await asyncio.wait(living, timeout=_CANCEL_AGAIN_S)
+
+
 @contextlib.asynccontextmanager
 async def running(*bodies: tuple[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
     """Supervised tasks that live as long as the `async with` block."""
@@ -40,6 +51,4 @@ async def running(*bodies: tuple[str, Callable[[], Awaitable[None]]]) -> AsyncIt
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
