@@ -1,7 +1,7 @@
 """The orchestrator's web application."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -29,14 +29,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wiring: Wiring = app.state.wiring
     set_thread_limit(wiring.settings.threads)
     await in_thread(_prepare, wiring)
-    wiring.bells.bind()
-    async with running(
-        ("reconciler", wiring.reconciler.run), ("outbox", wiring.relay.run), ("sweeps", wiring.sweeper.run)
-    ):
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(in_thread, wiring.database.close)
+        for client in wiring.clients:
+            stack.push_async_callback(client.close)
+        tasks = ("reconciler", wiring.reconciler.run), ("outbox", wiring.relay.run), ("sweeps", wiring.sweeper.run)
+        await stack.enter_async_context(running(*tasks))
         yield
-    for client in wiring.clients:
-        await client.close()
-    wiring.database.close()
 
 
 def create_app(settings: OrchestratorSettings, peers: Peers | None = None) -> FastAPI:

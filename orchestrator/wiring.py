@@ -18,7 +18,7 @@ from orchestrator.operations.readiness import Readiness
 from orchestrator.operations.scratch import Scratch
 from orchestrator.operations.submit import Intake
 from orchestrator.reconciler.advance import Advance
-from orchestrator.reconciler.bell import Bells
+from orchestrator.reconciler.bells import Bells
 from orchestrator.reconciler.leases import Leases
 from orchestrator.reconciler.loop import Reconciler
 from orchestrator.reconciler.outbox import Relay

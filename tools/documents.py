@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.domain.job_machine import TERMINAL, TRANSITIONS
+from orchestrator.domain.job_machine import TRANSITIONS
+from shared.contracts.jobs import TERMINAL
 from shared.kit.settings import ServiceSettings
 from tools import settings_of
 from tools.source import PACKAGES, ROOT, modules
@@ -55,8 +56,9 @@ def settings() -> str:
         for name, field in kind.model_fields.items():
             if name in ServiceSettings.model_fields:
                 continue
-            default = "–" if field.default in ("", None) else f"`{field.default}`"
-            lines.append(f"| `{prefix}{name.upper()}` | {default} | {settings_of.meaning(kind, name)} |")
+            default = "–" if str(field.default) in {"", "None"} else f"`{field.default}`"
+            variable = field.validation_alias or f"{prefix}{name.upper()}"
+            lines.append(f"| `{variable}` | {default} | {settings_of.meaning(kind, name)} |")
         lines.append("")
     return "\n".join(lines).rstrip()
 

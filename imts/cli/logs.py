@@ -10,8 +10,7 @@ import typer
 from imts.cli.connecting import connect
 from imts.cli.output import AsJson, JobArgument, print_json
 from imts.client import Client
-from imts.client.client import ENDED
-from shared.contracts.jobs import LogPage
+from shared.contracts.jobs import TERMINAL, LogPage
 
 _POLL_S = 0.5
 
@@ -27,7 +26,7 @@ def pages(client: Client, job_id: str, attempt: int | None, *, is_followed: bool
             yield page
         if page.next_offset > offset:
             attempt, offset = page.attempt, page.next_offset
-        elif not is_followed or (job.status in ENDED and page.attempt >= job.attempt):
+        elif not is_followed or (job.status in TERMINAL and page.attempt >= job.attempt):
             return
         elif page.is_complete and job.attempt > page.attempt:
             attempt, offset = page.attempt + 1, 0

@@ -74,8 +74,5 @@ def list_all(limit: int = 50, as_json: AsJson = False) -> None:
     if as_json:
         print_json(page)
         return
-    rows = [
-        (item.name, item.version, item.base_model, item.parameters, ",".join(item.aliases), shown(item.created_at))
-        for item in page.data
-    ]
-    print_table(("name", "version", "trained from", "parameters", "aliases", "made"), rows)
+    rows = [(item.name, item.version, item.base_model, item.parameters, shown(item.created_at)) for item in page.data]
+    print_table(("name", "version", "trained from", "parameters", "made"), rows)

@@ -11,9 +11,8 @@ from imts.client.models import Models
 from imts.client.transport import Transport
 from imts.client.watching import EventStream
 from shared.contracts.events import Event
-from shared.contracts.jobs import JobView, Phase, SystemView
+from shared.contracts.jobs import TERMINAL, JobView, SystemView
 
-ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED})
 _FIRST_POLL_S = 0.05
 _LONGEST_POLL_S = 1.0
 
@@ -73,7 +72,7 @@ class Client:
             try:
                 job = self.jobs.get(job_id)
                 last_answer = time.monotonic()
-                if job.status in ENDED:
+                if job.status in TERMINAL:
                     return job
             except (ServerUnreachable, ImtsApiError) as fault:
                 is_passing = isinstance(fault, ServerUnreachable) or fault.status >= 500

@@ -33,5 +33,5 @@ class Models:
         return self._transport.get("/api/models", ModelPage, {"limit": limit, "cursor": cursor})
 
     def get(self, reference: str) -> ModelView:
-        """One version: `name`, `name@2`, `name@champion`, or an id."""
+        """One version: `name`, `name@2`, or an id."""
         return self._transport.get(f"/api/models/{reference}", ModelView)

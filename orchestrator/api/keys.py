@@ -2,11 +2,11 @@
 
 from orchestrator.dependencies import CallerDep, Units
 from orchestrator.operations.keys import holder_of
+from shared.contracts.access import Identity
 from shared.contracts.base import Sha256
 from shared.kit.application import api_router
 from shared.kit.auth import require_service
 from shared.kit.errors import NotFound
-from shared.kit.peer import Identity
 
 routes = api_router("/internal/keys", "internal")
 

@@ -7,7 +7,7 @@ from shared.kit.errors import ImtsError
 from shared.kit.peer import PeerClient
 
 
-class Readiness(BaseModel):
+class _Ready(BaseModel):
     """What `/readyz` answers."""
 
     version: str | None = None
@@ -18,7 +18,7 @@ class Readiness(BaseModel):
 async def state_of(name: str, client: PeerClient) -> PeerState:
     """The service's state; not ready when it does not answer or says so."""
     try:
-        answer = await client.call("GET", "/readyz", Readiness)
+        answer = await client.call("GET", "/readyz", _Ready)
     except ImtsError:
         return PeerState(name=name, url=client.base_url, is_ready=False)
     return PeerState(name=name, url=answer.url or client.base_url, is_ready=True, version=answer.version)

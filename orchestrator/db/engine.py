@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator.settings import OrchestratorSettings
-from shared.kit.migrations import upgrade
+from shared.kit.schema import upgrade
 from shared.kit.sql import Database, open_engine
 
 MIGRATIONS = "orchestrator.db.migrations"

@@ -7,9 +7,8 @@ from typing import Any
 
 from orchestrator.domain.conclusions import Conclusion, conclude
 from orchestrator.domain.job import Attempt, Job
-from orchestrator.domain.job_machine import TERMINAL
 from orchestrator.domain.observations import Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
-from shared.contracts.jobs import Phase
+from shared.contracts.jobs import TERMINAL, Phase
 from shared.contracts.work import (
     AttemptState,
     Control,

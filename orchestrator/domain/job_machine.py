@@ -6,10 +6,8 @@ from typing import Any
 
 from orchestrator.domain.job import HistoryEntry, Job, OutboxEvent
 from shared.contracts.events import PHASE_CHANGED, job_topic
-from shared.contracts.jobs import Phase
+from shared.contracts.jobs import TERMINAL, Phase
 
-TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED})
-"""Is it over? Nothing moves a job out of these."""
 WORKING = frozenset({Phase.STARTING, Phase.RUNNING, Phase.PAUSING, Phase.STOPPING})
 """Does a worker have something to say about it?"""
 RESTING = frozenset({Phase.QUEUED, Phase.PAUSED})

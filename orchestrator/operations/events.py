@@ -1,7 +1,6 @@
 """A job's events, asked of the stream."""
 
 import asyncio
-import contextlib
 
 from orchestrator.domain.ports import Peers, UnitsOfWork
 from orchestrator.operations.find import find_job
@@ -9,7 +8,7 @@ from shared.contracts.events import EventPage, job_topic
 from shared.contracts.work import JobKind
 from shared.kit.tasks import in_thread
 
-_PATIENCE_S = 2.0
+_LOOKS = 100
 _POLL_S = 0.02
 
 
@@ -19,13 +18,13 @@ async def read_events(
     """A page of the job's log, oldest first."""
     await in_thread(find_job, units, job_id, kind)
     topic = job_topic(job_id)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_PATIENCE_S):
-            await _delivered(units, topic)
+    await _delivered(units, topic)
     return await peers.stream.events(topic, after, limit)
 
 
 async def _delivered(units: UnitsOfWork, topic: str) -> None:
-    """Wait for the relay: who has seen a job end finds the end in its log."""
-    while await in_thread(units.read, lambda uow: uow.outbox.unsent([topic], 1)):
+    """Wait a while for the relay: who has seen a job end finds the end in its log."""
+    for _ in range(_LOOKS):
+        if not await in_thread(units.read, lambda uow: uow.outbox.unsent([topic], 1)):
+            return
         await asyncio.sleep(_POLL_S)

@@ -1,10 +1,10 @@
 """A user's retry: a new job with the spec and the inputs of one that is over."""
 
-from orchestrator.domain.job_machine import TERMINAL
 from orchestrator.domain.ports import UnitsOfWork
 from orchestrator.operations.find import require_kind
 from orchestrator.operations.submit import Intake, Requester, Submitted
 from orchestrator.operations.wishes import refuse
+from shared.contracts.jobs import TERMINAL
 from shared.contracts.work import JobKind
 from shared.kit.tasks import in_thread
 

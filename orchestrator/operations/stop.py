@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from orchestrator.domain.job import Job
-from orchestrator.domain.job_machine import RESTING, TERMINAL, Moved, moved
+from orchestrator.domain.job_machine import RESTING, STOPPABLE, Moved, moved
 from orchestrator.domain.ports import Signals, UnitsOfWork
 from orchestrator.operations.wishes import carry_out
 from shared.contracts.jobs import Phase
@@ -14,7 +14,7 @@ def stop_job(units: UnitsOfWork, signals: Signals, job_id: str, kind: JobKind | 
     """Stop it; a job that is over or stopping already is answered as it is."""
 
     def wish(job: Job) -> Moved | None:
-        if job.phase in TERMINAL or job.phase is Phase.STOPPING:
+        if job.phase not in STOPPABLE:
             return None
         if job.phase in RESTING:
             return moved(job, Phase.STOPPED, "stopped by a user before it ran on", now)

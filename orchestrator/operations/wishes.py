@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from orchestrator.domain.job import Job
-from orchestrator.domain.job_machine import TERMINAL, Moved
+from orchestrator.domain.job_machine import Moved
 from orchestrator.domain.ports import Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.recording import record_move
 from orchestrator.operations.find import require_kind
+from shared.contracts.jobs import TERMINAL
 from shared.contracts.work import JobKind
 from shared.kit.errors import Conflict
 

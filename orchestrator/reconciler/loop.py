@@ -7,12 +7,12 @@ from orchestrator.domain.observations import Observation, SlotFree
 from orchestrator.domain.ports import Peers, UnitsOfWork
 from orchestrator.domain.queueing import WorkerBoard
 from orchestrator.reconciler.advance import Advance
-from orchestrator.reconciler.bell import Bell
 from orchestrator.reconciler.leases import Leases
+from shared.kit.bell import Bell
 from shared.kit.clock import Clock
 from shared.kit.errors import ImtsError
 from shared.kit.logs import logger
-from shared.kit.tasks import in_thread
+from shared.kit.tasks import end_tasks, in_thread
 
 _PAUSE_S = 0.02
 """Between turns: a flood of submissions is looked at in groups instead of one by one."""
@@ -73,9 +73,7 @@ class Reconciler:
                 await asyncio.sleep(_PAUSE_S)
                 await self._bell.wait(self._tick_s)
         finally:
-            for task in self._tasks.values():
-                task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await end_tasks(self._tasks.values())
 
     async def turn(self) -> None:
         """Look after everything that is due now."""
@@ -89,11 +87,6 @@ class Reconciler:
         for held in due:
             self._spawn(held, None)
         await asyncio.gather(*(self._fill(worker) for worker in queued))
-
-    async def settle(self) -> None:
-        """Wait until no job is in hand; for tests and for shutdown."""
-        while self._tasks:
-            await asyncio.gather(*list(self._tasks.values()), return_exceptions=True)
 
     async def _room(self, worker: str) -> int:
         """Free slots not yet promised; a worker known to be full is asked again only when something changed."""

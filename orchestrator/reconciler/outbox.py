@@ -9,8 +9,8 @@ from orchestrator.domain.job import Attempt, OutboxEvent
 from orchestrator.domain.observations import Sealed
 from orchestrator.domain.ports import StreamPeer, UnitOfWork, UnitsOfWork
 from orchestrator.reconciler.act import seal_at
-from orchestrator.reconciler.bell import Bell
 from shared.contracts.events import AppendRequest, NewEvent
+from shared.kit.bell import Bell
 from shared.kit.clock import Clock
 from shared.kit.errors import ImtsError, SequenceGap
 from shared.kit.logs import logger

@@ -7,7 +7,6 @@ from services.analyzer.findings import Finding, duplicate_rows, empty_rows, over
 from services.analyzer.health import Part
 from services.analyzer.lengths import CharacterRuler, Ruler, TokenRuler
 from services.analyzer.overlap import Questions, exact_overlap, near_overlap
-from services.analyzer.progress import Progress
 from services.analyzer.report import Report
 from services.analyzer.rows import RowFile
 from services.analyzer.survey import Survey, read_questions, survey
@@ -15,6 +14,7 @@ from shared.contracts.analysis import AnalysisSpec
 from shared.contracts.work import Artifact, ModelInput
 from shared.kit.artifacts import ArtifactStore
 from shared.worker.attempt import Attempt, Result, UserFault
+from shared.worker.meter import Meter
 
 _PARTS = (health.COMPLETENESS, health.UNIQUENESS, health.VARIETY, health.LENGTH)
 """Of the findings about rows by themselves, in their order."""
@@ -25,13 +25,13 @@ def run(attempt: Attempt) -> Result:
     spec = AnalysisSpec.model_validate(attempt.spec.spec)
     train = attempt.spec.datasets["train"]
     test = attempt.spec.datasets.get("test")
-    progress = Progress(attempt, train.rows + (0 if test is None else test.rows))
+    meter = Meter(attempt, train.rows + (0 if test is None else test.rows))
     rows = RowFile(attempt.store.local_path(train.sha256))
     asked = None if test is None else Questions(rows)
-    found = survey(rows, _ruler(attempt.store, attempt.spec.models.get("tokenizer")), progress, asked)
+    found = survey(rows, _ruler(attempt.store, attempt.spec.models.get("tokenizer")), meter, asked)
     findings, parts = _judge(found, spec)
     if asked is not None and test is not None:
-        tested = read_questions(RowFile(attempt.store.local_path(test.sha256)), progress)
+        tested = read_questions(RowFile(attempt.store.local_path(test.sha256)), meter)
         overlaps, separation = _compare(asked, tested, spec.near_duplicate_threshold)
         findings += overlaps
         parts.append(separation)

@@ -8,10 +8,10 @@ from services.analyzer.lengths import Lengths, Ruler
 from services.analyzer.near_duplicates import near_duplicates
 from services.analyzer.overlap import Questions
 from services.analyzer.profile import Profile
-from services.analyzer.progress import Progress
 from services.analyzer.rows import RowFile
 from services.analyzer.shingles import shingles
 from services.analyzer.sketches import Sketchbook
+from shared.worker.meter import Meter
 
 
 @dataclass
@@ -32,10 +32,10 @@ class Survey:
         return near_duplicates(self.rows, self.distinct, self.sketches.matrix(), threshold)
 
 
-def survey(rows: RowFile, ruler: Ruler, progress: Progress, questions: Questions | None) -> Survey:
+def survey(rows: RowFile, ruler: Ruler, meter: Meter, questions: Questions | None) -> Survey:
     """Look at every row once; its question is kept as well when there is a test set to compare with."""
     found = Survey(rows, Lengths(ruler))
-    for row in progress.over(rows, "reading rows"):
+    for row in rows:
         found.profile.add(row)
         found.lengths.add(row)
         found.languages.add(row.text)
@@ -44,12 +44,14 @@ def survey(rows: RowFile, ruler: Ruler, progress: Progress, questions: Questions
         if found.duplicates.add(row) and (pieces := shingles(row.text)):
             found.distinct.append(row.number)
             found.sketches.add(pieces)
+        meter.advance("reading rows")
     return found
 
 
-def read_questions(rows: RowFile, progress: Progress) -> Questions:
+def read_questions(rows: RowFile, meter: Meter) -> Questions:
     """Go over a test set for its questions only."""
     questions = Questions(rows)
-    for row in progress.over(rows, "reading test rows"):
+    for row in rows:
         questions.add(row)
+        meter.advance("reading test rows")
     return questions

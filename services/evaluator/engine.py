@@ -9,10 +9,10 @@ from services.evaluator.inference import LoadedModel
 from services.evaluator.report import Report
 from services.evaluator.suites import Suite, read_suite
 from shared.contracts.evaluation import EvaluationSpec
-from shared.contracts.events import PROGRESS
 from shared.contracts.work import Artifact, DatasetInput
 from shared.kit.artifacts import ArtifactStore
 from shared.worker.attempt import Attempt, Result, UserFault
+from shared.worker.meter import Meter
 
 
 def run(attempt: Attempt) -> Result:
@@ -20,33 +20,15 @@ def run(attempt: Attempt) -> Result:
     spec = EvaluationSpec.model_validate(attempt.spec.spec)
     suite = _suite(attempt.store, attempt.spec.datasets["test"], spec.max_rows)
     roles = [role for role in ("model", "baseline") if role in attempt.spec.models]
-    progress = _Progress(attempt, 2 * len(suite.questions) * len(roles))
+    meter = Meter(attempt, 2 * len(suite.questions) * len(roles))
     sheets: dict[str, Sheet] = {}
     for role in roles:
         torch.manual_seed(spec.seed)
         model = LoadedModel(attempt.spec.models[role], attempt.store)
-        sheets[role] = sit(model, suite.questions, spec, progress.advance)
+        sheets[role] = sit(model, suite.questions, spec, meter.advance)
         model.close()
     report = Report(attempt.spec, suite, sheets["model"], sheets.get("baseline"), spec.seed)
     return Result(result=report.summary(), artifacts=_store(attempt, report))
-
-
-class _Progress:
-    """Says how far the work has come, at most a hundred times."""
-
-    def __init__(self, attempt: Attempt, total: int) -> None:
-        self._attempt = attempt
-        self._total = total
-        self._done = 0
-        self._said = -1
-
-    def advance(self, what: str, count: int) -> None:
-        """`count` more questions are done; an event follows when the percentage changed."""
-        self._done += count
-        percent = self._done * 100 // self._total
-        if percent != self._said:
-            self._said = percent
-            self._attempt.emit(PROGRESS, {"done": self._done, "total": self._total, "what": what})
 
 
 def _suite(store: ArtifactStore, dataset: DatasetInput, most_rows: int | None) -> Suite:

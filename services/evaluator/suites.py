@@ -1,11 +1,10 @@
 """Turns a normalised data set into questions: what a model is shown, and what it should say."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from shared.contracts.base import JsonObject
+from shared.datasets.rows import read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def read_suite(path: Path, most_rows: int | None) -> Suite:
     """The questions of the first `most_rows` rows; a row without question or reference answer is skipped."""
     questions: list[Question] = []
     seen = 0
-    for number, row in _rows(path):
+    for number, row in enumerate(read_rows(path), 1):
         if most_rows is not None and number > most_rows:
             break
         seen = number
@@ -44,12 +43,6 @@ def read_suite(path: Path, most_rows: int | None) -> Suite:
         if question is not None:
             questions.append(question)
     return Suite(questions, seen - len(questions))
-
-
-def _rows(path: Path) -> Iterator[tuple[int, JsonObject]]:
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            yield number, json.loads(line)
 
 
 def question_of(number: int, row: JsonObject) -> Question | None:

@@ -14,6 +14,8 @@ class StreamSettings(ServiceSettings):
     port: int = Field(default=8004, ge=0, le=65_535)
     database_url: SecretStr = SecretStr("")
     """`sqlite:///…` or `mysql+pymysql://…`; a file in `data_dir` when empty."""
+    redis_url: SecretStr = Field(default=SecretStr(""), validation_alias="IMTS_REDIS_URL")
+    """Carries wake-ups between replicas; they poll when empty."""
     max_append_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     """Largest body of one append."""
     commit_lanes: int = Field(default=4, ge=1, le=32)

@@ -11,7 +11,7 @@ from services.stream.log.entries import Record
 from services.stream.log.reading import LogReader
 from services.stream.settings import StreamSettings
 from shared.kit.memory import give_back_memory
-from shared.kit.migrations import upgrade
+from shared.kit.schema import upgrade
 from shared.kit.sql import Database, open_engine
 from shared.kit.tasks import in_thread, running, set_thread_limit
 

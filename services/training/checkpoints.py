@@ -1,7 +1,6 @@
 """Checkpoints that can be trusted: a manifest with the hash of every file, written last; no manifest, no checkpoint."""
 
 import json
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.contracts.base import JsonObject
-from shared.kit.files import fsync_folder, sha256_of, write_atomic
+from shared.kit.files import fsync, sha256_of, write_atomic
 
 MANIFEST = "imts-manifest.json"
 REQUIRED = frozenset({"trainer_state.json", "optimizer.pt", "scheduler.pt"})
@@ -62,20 +61,12 @@ def seal(path: Path, step: int) -> int:
     listing: dict[str, dict[str, str | int]] = {}
     for file in sorted(path.rglob("*")):
         if file.is_file() and file.name != MANIFEST:
-            _fsync(file)
+            fsync(file)
             name = file.relative_to(path).as_posix()
             listing[name] = {"sha256": sha256_of(file), "size": file.stat().st_size}
-    fsync_folder(path.parent)
+    fsync(path.parent)
     write_atomic(path / MANIFEST, json.dumps({"step": step, "files": listing}, indent=1))
     return sum(int(entry["size"]) for entry in listing.values())
-
-
-def _fsync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def fault_of(path: Path, step: int) -> str | None:

@@ -14,6 +14,7 @@ from pyarrow import parquet
 from services.training.tool_use import ToolFault, check_call, complete_tools
 from shared.contracts.base import JsonObject
 from shared.contracts.training import Stage
+from shared.datasets.rows import read_rows
 
 Row = dict[str, Any]
 
@@ -64,13 +65,6 @@ def write_data(folder: Path, stage: Stage, blobs: dict[str, Path]) -> dict[str, 
     info = {role: {"file_name": f"{role}.parquet", **_DESCRIPTIONS[stage]} for role in blobs}
     (folder / "dataset_info.json").write_text(json.dumps(info))
     return {role: _write(folder / f"{role}.parquet", stage, read_rows(blob)) for role, blob in blobs.items()}
-
-
-def read_rows(blob: Path) -> Iterator[Row]:
-    """The rows of a normalised blob."""
-    with blob.open("rb") as stream:
-        for line in stream:
-            yield json.loads(line)
 
 
 def _write(path: Path, stage: Stage, rows: Iterable[Row]) -> Written:

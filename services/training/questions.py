@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.training.data_files import Row, read_rows
+from services.training.data_files import Row
+from shared.datasets.rows import read_rows
 
 
 def questions(blob: Path) -> Iterator[str]:

@@ -31,7 +31,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 
 REFERENCE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}(@[A-Za-z0-9][A-Za-z0-9_-]{0,31})?$"
 Reference = Annotated[str, StringConstraints(pattern=REFERENCE_PATTERN)]
-"""`name` (its newest version), `name@3` (that version), `name@champion` (an alias), or an id."""
+"""`name` (its newest version), `name@3` (that version), or an id. Other words after `@` are kept for aliases."""
 
 JobId = Annotated[str, StringConstraints(pattern=r"^job-[0-9a-z]{26}$")]
 AttemptId = Annotated[str, StringConstraints(pattern=r"^job-[0-9a-z]{26}\.[1-9][0-9]{0,5}$")]

@@ -7,7 +7,7 @@ from shared.contracts.base import Contract, Int, JsonObject, Name
 
 
 class DatasetFormat(StrEnum):
-    """The form rows were uploaded in; `auto` has it detected."""
+    """The form rows were uploaded in."""
 
     ALPACA = "alpaca"
     SHAREGPT = "sharegpt"
@@ -26,7 +26,7 @@ class DatasetView(Contract):
     rows: Int
     format: DatasetFormat
     sha256: str
-    """Of the normalised rows: two uploads with the same rows are the same version."""
+    """Of the normalised rows: two uploads of the same rows under one name are one version."""
     size_bytes: Int
     created_at: datetime
 

@@ -14,6 +14,8 @@ Producer = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-
 """One numbering of events: an attempt id, or `orchestrator`."""
 
 MAX_BATCH = 1_000
+MAX_EVENT_BYTES = 64 * 1024
+"""Of an event's data: a longer one would not fit into the log's body limit beside others."""
 MAX_SEQ = 2**53 - 1
 Seq = Annotated[Int, Field(ge=1, le=MAX_SEQ)]
 
@@ -42,7 +44,7 @@ def _without_non_finite(value: Any, path: str, found: list[str]) -> Any:
         return None
     if isinstance(value, dict):
         return {key: _without_non_finite(item, f"{path}.{key}" if path else key, found) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_non_finite(item, path, found) for item in value]
     return value
 

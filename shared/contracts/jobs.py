@@ -21,6 +21,10 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
+TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED})
+"""Is it over? Nothing moves a job out of these."""
+
+
 class JobView(Contract):
     """A job, its newest figures, and the reason it is where it is."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from shared.contracts.base import Contract, Int, JsonObject, Name, Reference, Sha256
+from shared.contracts.base import Contract, Int, Name, Reference, Sha256
 
 Template = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,47}$")]
 
@@ -25,7 +25,6 @@ class ModelView(Contract):
     """Reference of the version this one was trained from."""
     job_id: str | None = None
     """The job that made it; absent for imports."""
-    aliases: list[str] = []
     created_at: datetime
 
 
@@ -54,11 +53,3 @@ class MakeTinySpec(Contract):
         if self.hidden_size % self.heads:
             raise ValueError("hiddenSize must be a multiple of heads")
         return self
-
-
-class ModelManifest(Contract):
-    """What an import declares about the files it uploads."""
-
-    name: Name
-    template: Template = "default"
-    metadata: JsonObject = {}

@@ -48,9 +48,10 @@ class TrainingSpec(Contract):
     """Overrides `epochs` when given."""
     logging_steps: Annotated[Int, Field(ge=1, le=100_000)] = 10
     save_steps: Annotated[Int, Field(ge=1, le=10_000_000)] | None = None
-    """Optimizer steps between checkpoints; a tenth of the run when absent."""
+    """Optimizer steps between checkpoints; when absent, ten a run, but none within seconds of the one before."""
     keep_checkpoints: Annotated[Int, Field(ge=1, le=100)] = 2
     eval_steps: Annotated[Int, Field(ge=1, le=10_000_000)] | None = None
+    """Optimizer steps between evaluations on `validation_dataset`; a tenth of the run when absent."""
     cutoff_len: Annotated[Int, Field(ge=8, le=131_072)] = 1024
     """Tokens a row may have; the rest is cut."""
     gradient_accumulation_steps: Annotated[Int, Field(ge=1, le=4096)] = 1

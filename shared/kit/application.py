@@ -23,6 +23,8 @@ VERSION = version("imts")
 _OPEN = frozenset({"/healthz", "/readyz"})
 _OPEN_ON_LOOPBACK = frozenset({"/docs", "/openapi.json"})
 
+_ANSWERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+
 ReadyCheck = Callable[[], Awaitable[None]]
 """Raises Unavailable while the service cannot do its work."""
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
@@ -53,7 +55,7 @@ class Entrance:
         context.traceparent.set(context.accept_traceparent(connection.headers.get("traceparent")))
 
         async def labelled(message: Message) -> None:
-            if message["type"] in {"http.response.start", "websocket.accept"}:
+            if message["type"] in _ANSWERS:
                 message.setdefault("headers", []).append((b"x-request-id", request_id.encode()))
             await send(message)
 
@@ -71,8 +73,7 @@ class Entrance:
 async def _refuse(fault: ImtsError, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": fault.message[:120]})
-        return
+    # Starlette turns a response to a handshake into the messages that refuse it with this status and body.
     await problem_response(fault)(scope, receive, send)
 
 

@@ -110,12 +110,13 @@ class ArtifactStore:
         temporary = target.with_name(f".{sha256}.{secrets.token_hex(6)}")
         try:
             self._fs.get_file(self._key(sha256), str(temporary))
+            if sha256_of(temporary) != sha256:
+                raise ServerFault(f"artifact {sha256} is damaged in the store", code="artifact_damaged")
+            os.replace(temporary, target)
         except FileNotFoundError:
             raise NotFound(f"artifact {sha256} is not in the store", code="artifact_not_found") from None
-        if sha256_of(temporary) != sha256:
-            temporary.unlink()
-            raise ServerFault(f"artifact {sha256} is damaged in the store", code="artifact_damaged")
-        os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def materialise(self, tree: str) -> Path:
         """A stored folder as a real, read-only-by-agreement folder on this machine; made once, then reused."""
@@ -123,20 +124,25 @@ class ArtifactStore:
         if target.is_dir():
             return target
         temporary = target.with_name(f".{tree}.{secrets.token_hex(6)}")
+        try:
+            self._lay_out(tree, temporary)
+            os.rename(temporary, target)
+        except OSError:
+            # Another process may have made it meanwhile.
+            if not target.is_dir():
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return target
+
+    def _lay_out(self, tree: str, folder: Path) -> None:
         for item in self.tree(tree):
             relative = PurePosixPath(item.path)
             if relative.is_absolute() or ".." in relative.parts:
                 raise ServerFault(f"artifact {tree} names a file outside its folder", code="artifact_damaged")
-            path = temporary / relative
+            path = folder / relative
             path.parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(self.local_path(item.sha256), path)
-        try:
-            os.rename(temporary, target)
-        except OSError:
-            shutil.rmtree(temporary, ignore_errors=True)
-            if not target.is_dir():
-                raise
-        return target
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -64,7 +64,7 @@ async def read_form(request: Request) -> FormData:
         if not parser.is_whole:
             raise MultiPartException("the last boundary is missing")
         form = parsed
-    except (MultiPartException, MultipartParseError, ClientDisconnect):
+    except (MultiPartException, FormParserError, ClientDisconnect):
         raise MalformedRequest("the multipart body is broken or cut short; let an HTTP client build it") from None
     except OSError as fault:
         if fault.errno not in {errno.ENOSPC, errno.EDQUOT}:

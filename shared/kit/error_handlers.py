@@ -1,5 +1,6 @@
 """Every fault becomes the one error body; input is never echoed."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from shared.contracts.problems import Problem, ProblemBody
 from shared.kit.context import request_id
 from shared.kit.errors import ImtsError, InvalidRequest, MalformedRequest, NotFound, ServerFault, TooLarge
-from shared.kit.logs import logger
+from shared.kit.logs import log_context, logger
 
 _MESSAGES = {
     "missing": "is required",
@@ -21,6 +22,7 @@ _MESSAGES = {
     "string_pattern_mismatch": "is not a valid name: use letters, digits, '.', '_' and '-', not a path or URL",
     "string_unicode": "must be valid Unicode without lone surrogates",
 }
+_ID_PATTERN = re.compile(r"\^(job|ds|mdl)-")
 _BY_STATUS: dict[int, type[ImtsError]] = {400: MalformedRequest, 404: NotFound, 413: TooLarge}
 
 
@@ -46,12 +48,15 @@ def _field(location: Sequence[Any]) -> str:
     return ".".join(parts).encode("ascii", "backslashreplace").decode()[:120]
 
 
+def _message(error: Any) -> str:
+    if error["type"] == "string_pattern_mismatch" and _ID_PATTERN.match(str(error.get("ctx", {}).get("pattern"))):
+        return "is not a valid id; take it as it stands from the answer that gave it"
+    return _MESSAGES.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
+
+
 def validation_fault(errors: Sequence[Any]) -> InvalidRequest:
     """One InvalidRequest from pydantic's errors: the first is the message, all are in `details`."""
-    found = [
-        {"param": _field(error["loc"]), "message": _MESSAGES.get(error["type"], str(error["msg"]))}
-        for error in errors[:20]
-    ]
+    found = [{"param": _field(error["loc"]), "message": _message(error)} for error in errors[:20]]
     first = found[0]
     subject = first["param"] or "the request"
     return InvalidRequest(
@@ -89,8 +94,12 @@ def _http_message(status: int) -> str:
 
 
 async def _on_anything(_: Request, fault: Exception) -> Response:
-    logger.opt(exception=fault).error("unhandled fault")
-    return problem_response(ServerFault("something broke on our side; the request id finds it in the logs"))
+    # Starlette calls this outside our middleware: what `Entrance` adds to logs and answers is added here.
+    with log_context(request_id=request_id.get()):
+        logger.opt(exception=fault).error("unhandled fault")
+    response = problem_response(ServerFault("something broke on our side; the request id finds it in the logs"))
+    response.headers["x-request-id"] = request_id.get()
+    return response
 
 
 def install_error_handlers(app: FastAPI) -> None:

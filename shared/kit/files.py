@@ -8,9 +8,9 @@ from pathlib import Path
 _CHUNK = 1 << 20
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make renames inside `folder` survive a power loss."""
-    handle = os.open(folder, os.O_RDONLY)
+def fsync(path: Path) -> None:
+    """Make a file's content, or the renames inside a folder, survive a power loss."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -31,7 +31,7 @@ def write_atomic(path: Path, content: bytes | str, mode: int = 0o644) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    fsync_folder(path.parent)
+    fsync(path.parent)
 
 
 def sha256_of(path: Path) -> str:

@@ -9,7 +9,7 @@ from loguru import logger
 LogFormat = Literal["text", "json"]
 
 _TEXT = (
-    "<green>{time:HH:mm:ss.SSS}</green> <level>{level: <7}</level> {extra[service]} "
+    "<green>{time:YYYY-MM-DD HH:mm:ss.SSS}</green> <level>{level: <7}</level> {extra[service]} "
     "<level>{message}</level> <dim>{extra}</dim>"
 )
 
@@ -22,6 +22,11 @@ class _ToLoguru(logging.Handler):
         logger.opt(depth=6, exception=record.exc_info).log(level, "{}", record.getMessage())
 
 
+def _is_no_address(record: logging.LogRecord) -> bool:
+    """Keep uvicorn's line for each WebSocket out: it prints the whole query, and people put keys there."""
+    return "WebSocket %s" not in str(record.msg)
+
+
 def configure_logs(service: str, level: str, form: LogFormat) -> None:
     """Route everything this process says to standard error, as text for people or JSON for collectors."""
     logger.remove()
@@ -31,6 +36,7 @@ def configure_logs(service: str, level: str, form: LogFormat) -> None:
     else:
         logger.add(sys.stderr, level=level, format=_TEXT, backtrace=False, diagnose=False)
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.INFO, force=True)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_address)
     for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

@@ -2,7 +2,7 @@
 
 import time
 
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,20 +22,29 @@ class RequestMetrics:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        has_answered = False
+
+        def count(status: int) -> None:
+            nonlocal has_answered
+            has_answered = True
+            route = getattr(scope.get("route"), "path", "unmatched")
+            REQUESTS.labels(self._service, scope["method"], route, status).inc()
+            DURATION.labels(self._service, route).observe(time.perf_counter() - started)
 
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "unmatched")
-                REQUESTS.labels(self._service, scope["method"], route, message["status"]).inc()
-                DURATION.labels(self._service, route).observe(time.perf_counter() - started)
+                count(message["status"])
             await send(message)
 
-        await self._app(scope, receive, observed)
+        try:
+            await self._app(scope, receive, observed)
+        except Exception:
+            # Starlette answers it, further out than we can see.
+            if not has_answered:
+                count(500)
+            raise
 
 
 def metrics_page() -> Response:
     """Everything this process counts, in Prometheus' text format."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-__all__ = ["Counter", "Gauge", "Histogram", "RequestMetrics", "metrics_page"]

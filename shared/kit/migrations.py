@@ -1,16 +1,16 @@
-"""The door to Alembic: bring a database to the newest schema, one process at a time."""
+"""The door to Alembic: migrate a database, one process at a time; run by `shared.kit.schema`."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, text
 
 from shared.kit.errors import Unavailable
+from shared.kit.sql import open_engine
 
 _LOCK_WAIT_S = 60
 
@@ -30,26 +30,14 @@ def _one_at_a_time(connection: Connection) -> Iterator[None]:
         connection.execute(text(f"SELECT RELEASE_LOCK({name})"))
 
 
-def _config(package: str) -> Config:
+def migrate(engine: Engine, package: str) -> None:
+    """Apply the migrations in `package` (its `env.py` calls `run_env`) up to the newest."""
     config = Config()
     config.set_main_option("script_location", str(files(package)))
-    return config
-
-
-def upgrade(engine: Engine, package: str) -> None:
-    """Apply the migrations in `package` (its `env.py` calls `run_env`) up to the newest."""
-    config = _config(package)
     with engine.connect() as connection, _one_at_a_time(connection):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
-
-
-def is_current(engine: Engine, package: str) -> bool:
-    """Whether the database has the newest schema."""
-    head = ScriptDirectory.from_config(_config(package)).get_current_head()
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == head
 
 
 def run_env(metadata: MetaData) -> None:
@@ -60,3 +48,16 @@ def run_env(metadata: MetaData) -> None:
     context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
+
+
+def main(package: str) -> None:
+    """Migrate the database whose address stands on standard input."""
+    engine = open_engine(sys.stdin.read(), pool_size=1)
+    try:
+        migrate(engine, package)
+    finally:
+        engine.dispose()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,11 +1,12 @@
 """The door to httpx: how one service calls another, and how its faults come back as the same classes."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from shared.contracts.access import Identity
 from shared.contracts.problems import ProblemBody
 from shared.kit import context
 from shared.kit.auth import Principal, ServiceTokens
@@ -89,22 +90,6 @@ class PeerClient:
     async def tell(self, path: str, body: BaseModel) -> None:
         """Post `body`; whatever the peer answers to it, short of a refusal, is fine."""
         await self._send("POST", path, body, {})
-
-    async def download(self, path: str) -> AsyncIterator[bytes]:
-        """Stream a body in chunks."""
-        async with self._http.stream("GET", path, headers=self._headers()) as response:
-            if response.is_error:
-                await response.aread()
-                raise fault_of(self._peer, response)
-            async for chunk in response.aiter_bytes():
-                yield chunk
-
-
-class Identity(BaseModel):
-    """The orchestrator's answer about a key."""
-
-    name: str
-    is_admin: bool = False
 
 
 class OrchestratorKeys:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound="ServiceSettings")
@@ -22,7 +22,7 @@ def is_loopback(host: str) -> bool:
 class ServiceSettings(BaseSettings):
     """What every service is told; a subclass sets `env_prefix` and adds its own."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65_535)
@@ -30,29 +30,19 @@ class ServiceSettings(BaseSettings):
     """Address for people; derived from host and port when empty."""
     data_dir: Path = Path("data")
     """The service's own folder: databases, job directories."""
-    service_secret: SecretStr = Field(
-        default=SecretStr(""), validation_alias=AliasChoices("service_secret", "IMTS_SERVICE_SECRET")
-    )
+    service_secret: SecretStr = Field(default=SecretStr(""), validation_alias="IMTS_SERVICE_SECRET")
     """Signs the tokens with which services know each other; at least 32 characters."""
-    api_key: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("api_key", "IMTS_API_KEY"))
+    api_key: SecretStr = Field(default=SecretStr(""), validation_alias="IMTS_API_KEY")
     """Preset admin key."""
     orchestrator_url: str = Field(
         default="http://127.0.0.1:8080",
-        validation_alias=AliasChoices("orchestrator_url", "IMTS_ORCHESTRATOR_URL"),
+        validation_alias="IMTS_ORCHESTRATOR_URL",
     )
-    stream_url: str = Field(
-        default="http://127.0.0.1:8004", validation_alias=AliasChoices("stream_url", "IMTS_STREAM_URL")
-    )
-    artifacts_url: str = Field(default="", validation_alias=AliasChoices("artifacts_url", "IMTS_ARTIFACTS_URL"))
+    stream_url: str = Field(default="http://127.0.0.1:8004", validation_alias="IMTS_STREAM_URL")
+    artifacts_url: str = Field(default="", validation_alias="IMTS_ARTIFACTS_URL")
     """Where artifacts live: a folder, or any fsspec URL; `<data_dir>/artifacts` when empty."""
-    redis_url: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("redis_url", "IMTS_REDIS_URL"))
-    """Wake-ups between replicas; polling when empty."""
-    log_format: Literal["text", "json"] = Field(
-        default="text", validation_alias=AliasChoices("log_format", "IMTS_LOG_FORMAT")
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", validation_alias=AliasChoices("log_level", "IMTS_LOG_LEVEL")
-    )
+    log_format: Literal["text", "json"] = Field(default="text", validation_alias="IMTS_LOG_FORMAT")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", validation_alias="IMTS_LOG_LEVEL")
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
     """Largest JSON body; upload routes have their own limit."""
     threads: int = Field(default=16, ge=1, le=256)

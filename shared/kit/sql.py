@@ -36,7 +36,7 @@ def new_metadata() -> MetaData:
 
 
 def ascii_column(length: int) -> String:
-    """Names, ids and hashes: compared byte by byte on every database, one byte a character."""
+    """Names, ids and hashes, compared byte by byte: MySQL's default collations take `job:A` and `job:a` for one key."""
     return String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql")
 
 

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import math
 import os
 import threading
 from collections.abc import Mapping
@@ -10,13 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.contracts.base import JsonObject, WireModel
+from shared.contracts.events import MAX_EVENT_BYTES, finite
 from shared.contracts.work import Artifact, AttemptSpec, Control, Failure, FailureClass, Outcome
 from shared.kit.artifacts import ArtifactStore
 from shared.worker.folder import AttemptFolder
 from shared.worker.journal import count_lines
-
-MAX_EVENT_BYTES = 64 * 1024
-"""A longer event would not fit into the stream's body limit beside others."""
 
 _ENCODE = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _OUTCOMES = {Control.STOP: Outcome.STOPPED, Control.PAUSE: Outcome.PAUSED, Control.PREEMPT: Outcome.PREEMPTED}
@@ -73,7 +70,7 @@ class Attempt:
         try:
             body = _ENCODE(data)
         except ValueError:
-            body = _ENCODE(_finite(data))
+            body = _ENCODE(finite(dict(data)))
         if len(body) > MAX_EVENT_BYTES:
             body = _ENCODE({"oversized_bytes": len(body)})
         timestamp = datetime.now(UTC).isoformat()
@@ -94,21 +91,3 @@ class Attempt:
         """What was asked of this attempt, newest wish first; None while it may run on."""
         asked = self._paths.read_control()
         return None if asked is None else Control(asked["control"])
-
-
-def _finite(data: Mapping[str, object]) -> dict[str, object]:
-    """`data` with NaN and Infinity as null, and the names of those fields under `non_finite`."""
-    lost: list[str] = []
-
-    def clean(value: object, name: str) -> object:
-        if isinstance(value, float) and not math.isfinite(value):
-            lost.append(name)
-            return None
-        if isinstance(value, Mapping):
-            return {key: clean(item, f"{name}.{key}" if name else str(key)) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [clean(item, name) for item in value]
-        return value
-
-    cleaned = {key: clean(item, str(key)) for key, item in data.items()}
-    return {**cleaned, "non_finite": sorted(set(lost))}

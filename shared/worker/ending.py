@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.kit.files import fsync_folder, write_atomic
+from shared.kit.files import fsync, write_atomic
 from shared.worker.folder import AttemptFolder, ControlFile, read_json
 from shared.worker.journal import append_event, count_lines, cut_torn_line, last_event
 
@@ -83,7 +83,7 @@ def end_attempt(folder: AttemptFolder, remains: Remains) -> None:
     if newest is None or newest.get("event_type") != ATTEMPT_ENDED:
         append_event(folder.events, staged["last_seq"], ATTEMPT_ENDED, _told(staged))
     os.replace(folder.ending, folder.exit)
-    fsync_folder(folder.path)
+    fsync(folder.path)
 
 
 def _told(report: Mapping[str, Any]) -> dict[str, Any]:

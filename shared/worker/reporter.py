@@ -5,12 +5,12 @@ from urllib.parse import quote
 
 from shared.contracts.events import MAX_BATCH, AppendRequest, ProducerMark, job_topic
 from shared.contracts.work import Progress
+from shared.kit.bell import Bell
 from shared.kit.clock import Clock
 from shared.kit.errors import ImtsError, InvalidRequest, NotFound, ProducerSealed, SequenceGap
 from shared.kit.logs import logger
 from shared.kit.peer import PeerClient
 from shared.kit.tasks import in_thread
-from shared.worker.bell import Bell
 from shared.worker.folder import AttemptFolder
 from shared.worker.tail import Tail
 

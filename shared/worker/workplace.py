@@ -4,12 +4,12 @@ import asyncio
 import os
 
 from shared.contracts.work import Control, JobKind
+from shared.kit.bell import Bell
 from shared.kit.clock import SystemClock
 from shared.kit.errors import Unavailable
 from shared.kit.logs import logger
 from shared.kit.peer import PeerClient
 from shared.kit.tasks import in_thread
-from shared.worker.bell import Bell
 from shared.worker.environment import engine_environment
 from shared.worker.executors.local import LocalExecutor
 from shared.worker.folder import AttemptFolder

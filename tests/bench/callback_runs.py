@@ -18,8 +18,8 @@ from services.training.data_files import write_data
 from services.training.devices import fit_threads, machine
 from services.training.export.tiny import make_tiny
 from services.training.llama_factory import run_exp
-from services.training.publish import weights_bytes
 from services.training.recipe import TRAIN, Inputs, Places, engine_arguments
+from services.training.weights import Weights, weights_of
 from shared.contracts.training import TrainingSpec
 from shared.contracts.work import AttemptSpec, JobKind
 from shared.kit.artifacts import ArtifactStore
@@ -30,27 +30,26 @@ JOB = "job-" + "0" * 26
 
 
 class Timed(TrainerCallback):
-    """Passes every hook on, and adds up the thread time that its inner callbacks take."""
+    """Runs the hooks that its inner callbacks really have, and adds up the thread time they take."""
 
     def __init__(self, inner: list[TrainerCallback]) -> None:
-        self.inner = inner
         self.seconds = 0.0
+        for name in vars(TrainerCallback):
+            hooks = [getattr(callback, name) for callback in inner if name in vars(type(callback))]
+            if name.startswith("on_") and hooks:
+                setattr(self, name, self._timed(hooks))
 
-    def __getattribute__(self, name: str) -> Any:
-        if not name.startswith("on_"):
-            return super().__getattribute__(name)
-        hooks: list[Callable[..., Any]] = [getattr(callback, name) for callback in self.inner]
-
-        def timed(*args: Any, **kwargs: Any) -> None:
+    def _timed(self, hooks: list[Callable[..., Any]]) -> Callable[..., None]:
+        def run(*args: Any, **kwargs: Any) -> None:
             began = time.thread_time()
             for hook in hooks:
                 hook(*args, **kwargs)
             self.seconds += time.thread_time() - began
 
-        return timed
+        return run
 
 
-def _prepare(folder: Path) -> tuple[Path, Path, int]:
+def _prepare(folder: Path) -> tuple[Path, Path, Weights]:
     rows = [json.loads(line) for line in generate(folder, seed=7)["train"].read_text().splitlines()[:1000]]
     model = folder / "tiny"
     make_tiny([f"{row['instruction']}\n{row['input']}".strip() for row in rows], model, seed=7)
@@ -58,10 +57,10 @@ def _prepare(folder: Path) -> tuple[Path, Path, int]:
     blob = folder / "rows.jsonl"
     lines = [{"messages": [{"role": role, "content": text} for role, text in turn]} for turn in turns]
     blob.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-    return model, blob, weights_bytes(model)
+    return model, blob, weights_of(model)
 
 
-def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, is_ours: bool) -> tuple[float, float]:
+def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, parameters: int, is_ours: bool) -> tuple[float, float]:
     """Seconds a step, and µs of our callbacks a step."""
     work = folder / "run"
     shutil.rmtree(work, ignore_errors=True)
@@ -70,7 +69,7 @@ def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, is_ours: bool) ->
     asked = AttemptSpec(attempt_id=f"{JOB}.1", job_id=JOB, number=1, kind=JobKind.TRAINING, spec={})
     attempt = Attempt(asked, work / "attempt", work, ArtifactStore(str(work / "store"), work / "cache"))
     keeper = CheckpointCallback(attempt, keep=2, is_timed=False)
-    ours = Timed([MetricsCallback(attempt, "tiny"), ControlCallback(), keeper] if is_ours else [])
+    ours = Timed([MetricsCallback(attempt, "tiny", parameters), ControlCallback(), keeper] if is_ours else [])
     clock = _Clock()
     run_exp(dict(engine_arguments(spec, inputs, places, machine())), [clock, ours])
     return clock.seconds / STEPS, ours.seconds / STEPS * 1e6
@@ -90,8 +89,8 @@ class _Clock(TrainerCallback):
 
 def main(folder: Path, rounds: int) -> None:
     """Print the samples as one line of JSON."""
-    model, blob, size = _prepare(folder)
-    fit_threads(size)
+    model, blob, weights = _prepare(folder)
+    fit_threads(weights.size)
     data = folder / "data"
     found: dict[str, dict[str, list[float]]] = {}
     for every in (1, 10):
@@ -101,12 +100,12 @@ def main(folder: Path, rounds: int) -> None:
         )  # fmt: skip
         shutil.rmtree(data, ignore_errors=True)
         write_data(data, spec.stage, {TRAIN: blob})
-        inputs = Inputs(model, size, "chatml", data)
-        _one_run(folder, inputs, spec, is_ours=True)
+        inputs = Inputs(model, weights.size, "chatml", data)
+        _one_run(folder, inputs, spec, weights.parameters, is_ours=True)
         samples: dict[str, list[float]] = {"with": [], "without": [], "callback_us": []}
         for _ in range(rounds):
-            samples["without"].append(_one_run(folder, inputs, spec, is_ours=False)[0])
-            with_ours, callback_us = _one_run(folder, inputs, spec, is_ours=True)
+            samples["without"].append(_one_run(folder, inputs, spec, weights.parameters, is_ours=False)[0])
+            with_ours, callback_us = _one_run(folder, inputs, spec, weights.parameters, is_ours=True)
             samples["with"].append(with_ours)
             samples["callback_us"].append(callback_us)
         found[str(every)] = samples

@@ -91,7 +91,9 @@ def sse(mesh: Mesh, job_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def wait_for_spare(mesh: Mesh) -> None:
     """Wait until a warm pair is ready: what a user meets who did not submit a moment ago."""
-    token = ServiceTokens("orchestrator", (mesh.folder / "secrets" / "service.secret").read_text()).issue("training")
+    token = ServiceTokens("orchestrator", (mesh.folder / "secrets" / "service.secret").read_text().strip()).issue(
+        "training"
+    )
     headers = {"authorization": f"Bearer {token}"}
     with httpx.Client(base_url=mesh.url("training"), headers=headers, trust_env=False) as training:
         eventually(lambda: training.get("/capacity").json()["spares"], within_s=120)

@@ -6,10 +6,9 @@ from datetime import UTC
 from pydantic import JsonValue
 
 from services.stream.log.entries import Entry, dump, ends_topic
-from shared.contracts.events import MAX_SEQ, METRICS_UPDATE, NewEvent
+from shared.contracts.events import MAX_EVENT_BYTES, MAX_SEQ, METRICS_UPDATE, NewEvent
 from shared.kit.errors import InvalidRequest, TooLarge
 
-MAX_EVENT_BYTES = 64 * 1024
 MAX_DEPTH = 16
 _MAX_INT = 2**63 - 1
 _MAX_ATTEMPT = 10**6

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 from shared.contracts.base import JsonObject
 from shared.contracts.events import PHASE_CHANGED
-
-_TERMINAL_PHASES = frozenset({"succeeded", "failed", "stopped"})
+from shared.contracts.jobs import TERMINAL
 
 
 def dump(value: object) -> str:
@@ -25,7 +24,7 @@ def ends_topic(topic: str, event_type: str, data: str) -> bool:
     """Whether nothing may follow this event: a job has reached a terminal phase."""
     if event_type != PHASE_CHANGED or not topic.startswith("job:"):
         return False
-    return json.loads(data).get("to") in _TERMINAL_PHASES
+    return json.loads(data).get("to") in TERMINAL
 
 
 @dataclass(frozen=True, slots=True)

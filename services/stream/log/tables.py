@@ -1,22 +1,16 @@
 """The log's tables."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text
 from sqlalchemy.dialects import mysql
 
-from shared.kit.sql import JsonText, UtcDateTime, new_metadata
-
-
-def _exact(length: int) -> String:
-    """ASCII compared byte by byte: MySQL's default collations take `job:A` and `job:a` for the same key."""
-    return String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql")
-
+from shared.kit.sql import JsonText, UtcDateTime, ascii_column, new_metadata
 
 metadata = new_metadata()
 
 topics = Table(
     "topics",
     metadata,
-    Column("topic", _exact(136), primary_key=True),
+    Column("topic", ascii_column(136), primary_key=True),
     Column("last_seq", BigInteger, nullable=False),
     Column("is_ended", Boolean, nullable=False),
     Column("figures", JsonText),
@@ -26,13 +20,13 @@ topics = Table(
 events = Table(
     "events",
     metadata,
-    Column("topic", _exact(136), primary_key=True),
+    Column("topic", ascii_column(136), primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("event_type", _exact(64), nullable=False),
+    Column("event_type", ascii_column(64), nullable=False),
     Column("attempt", Integer),
     Column("step", BigInteger),
     Column("timestamp", UtcDateTime, nullable=False),
-    Column("producer", _exact(128), nullable=False),
+    Column("producer", ascii_column(128), nullable=False),
     Column("producer_seq", BigInteger, nullable=False),
     Column("data", Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql"),
            nullable=False),
@@ -42,8 +36,8 @@ events = Table(
 producers = Table(
     "producers",
     metadata,
-    Column("topic", _exact(136), primary_key=True),
-    Column("producer", _exact(128), primary_key=True),
+    Column("topic", ascii_column(136), primary_key=True),
+    Column("producer", ascii_column(128), primary_key=True),
     Column("accepted_through", BigInteger, nullable=False),
     Column("sealed_at", BigInteger),
 )

@@ -8,8 +8,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from orchestrator.db.engine import MIGRATIONS
 from orchestrator.settings import OrchestratorSettings
 from tests.conftest import SERVICE_SECRET
+from tests.databases import migrated
 from tests.integration.orchestrator.mesh import API_KEY, Mesh
 
 
@@ -20,6 +22,7 @@ def mesh(database_url: str, tmp_path: Path) -> Iterator[Mesh]:
         data_dir=tmp_path / "data", database_url=SecretStr(database_url), service_secret=SecretStr(SERVICE_SECRET),
         api_key=SecretStr(API_KEY), look_interval_s=0.05, retry_backoff_s=0.02, drain_patience_s=0.3, lease_s=2,
     )  # fmt: skip
+    migrated(database_url, MIGRATIONS)
     with ExitStack() as stack:
         yield Mesh(settings, stack)
 

@@ -10,10 +10,12 @@ import httpx
 from pydantic import SecretStr
 
 from orchestrator.app import create_app
+from orchestrator.db.engine import MIGRATIONS
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.wiring import Wiring
 from shared.kit.auth import ServiceTokens
 from tests.conftest import SERVICE_SECRET
+from tests.databases import migrated
 from tests.live_server import live_server
 
 KEY = "imts-test-key"
@@ -62,6 +64,8 @@ def running_registry(database_url: str, folder: Path, key: str = KEY) -> Iterato
         data_dir=folder, max_upload_bytes=MAX_UPLOAD, training_url=NOBODY, analyzer_url=NOBODY, evaluator_url=NOBODY,
         stream_url=NOBODY, threads=8,
     )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    migrated(settings.database, MIGRATIONS)
     app = create_app(settings)
     token = ServiceTokens("stream", SERVICE_SECRET).issue("orchestrator")
     with (

@@ -9,16 +9,20 @@ import pytest
 
 from services.stream.app import create_app
 from services.stream.settings import StreamSettings
+from services.stream.wiring import MIGRATIONS
 from tests.conftest import SERVICE_SECRET
+from tests.databases import migrated
 from tests.integration.stream.client import StreamCaller
 from tests.live_server import live_server
 
 
 def settings_for(database_url: str, folder: Path, **more: Any) -> StreamSettings:
-    """Settings of a replica that shares `database_url` with others."""
-    return StreamSettings.model_validate(
+    """Settings of a replica that may share `database_url` with others; its schema is made here."""
+    settings = StreamSettings.model_validate(
         {"service_secret": SERVICE_SECRET, "data_dir": folder, "database_url": database_url, "redis_url": "", **more}
     )
+    migrated(settings.database, MIGRATIONS)
+    return settings
 
 
 @pytest.fixture

@@ -11,12 +11,14 @@ from fastapi.routing import APIRoute
 from services.stream.api import metrics as metrics_api
 from services.stream.api import sse, topics
 from services.stream.app import create_app
+from shared.kit.auth import ServiceTokens
 from tests.fakes.key_directory import key_directory
 from tests.integration.stream.client import StreamCaller, code_of, metrics, new_job, phase
 from tests.integration.stream.conftest import settings_for
 from tests.live_server import live_server
 
 KEY = "imts-a-key-that-the-directory-knows"
+FORGED = ServiceTokens("orchestrator", "x" * 32).issue("stream")
 ROUTES = sorted(
     (method, re.sub(r"{(\w+)}", "x", route.path))
     for router in (metrics_api.routes, sse.routes, topics.routes)
@@ -39,7 +41,7 @@ def test_every_route_asks_for_a_credential(embedded: StreamCaller) -> None:
     assert len(ROUTES) == 8
     with httpx.Client(base_url=embedded.url) as stranger:
         for method, path in [*ROUTES, ("GET", "/metrics")]:
-            for headers in ({}, {"authorization": "Bearer a.b.c"}, {"authorization": "Basic eA=="}):
+            for headers in ({}, {"authorization": f"Bearer {FORGED}"}, {"authorization": "Basic eA=="}):
                 assert code_of(stranger.request(method, path, headers=headers)) == (401, "unauthenticated")
 
 

@@ -15,7 +15,7 @@ from services.stream.log.numbering import Append, Seal, Write
 from services.stream.log.reading import LogReader
 from services.stream.log.transaction import apply
 from services.stream.wiring import MIGRATIONS
-from shared.kit.migrations import upgrade
+from shared.kit.migrations import migrate
 from shared.kit.sql import Database, open_engine
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,7 +77,7 @@ class LogMachine(RuleBasedStateMachine):
         folder = self._stack.enter_context(tempfile.TemporaryDirectory())
         self.engine = open_engine(f"sqlite:///{Path(folder) / 'log.db'}", 2)
         self._stack.callback(self.engine.dispose)
-        upgrade(self.engine, MIGRATIONS)
+        migrate(self.engine, MIGRATIONS)
         self.database = Database(self.engine)
         self.reader = LogReader(self.database)
         self.model = Model()

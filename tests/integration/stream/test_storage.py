@@ -15,7 +15,8 @@ from services.stream.log.entries import Entry, Record
 from services.stream.log.numbering import Append
 from services.stream.wiring import MIGRATIONS
 from shared.kit.errors import RateLimited, Unavailable
-from shared.kit.migrations import is_current, upgrade
+from shared.kit.migrations import migrate
+from shared.kit.schema import is_current
 from shared.kit.sql import Database, open_engine
 from shared.kit.tasks import running
 
@@ -26,14 +27,14 @@ ENTRY = Entry("log", 1, None, datetime(2026, 1, 1, tzinfo=UTC), '{"a":1}', False
 def database(database_url: str) -> Iterator[Database]:
     """The schema, and nothing in it."""
     opened = Database(open_engine(database_url, 6))
-    upgrade(opened.engine, MIGRATIONS)
+    migrate(opened.engine, MIGRATIONS)
     yield opened
     opened.close()
 
 
 def test_migrations_make_exactly_the_tables_the_code_uses(database: Database) -> None:
     assert is_current(database.engine, MIGRATIONS)
-    upgrade(database.engine, MIGRATIONS)
+    migrate(database.engine, MIGRATIONS)
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
 

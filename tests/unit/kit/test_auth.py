@@ -2,10 +2,11 @@
 
 import pytest
 
-from shared.kit.auth import CachedKeys, Gate, Principal, ServiceTokens, hash_key, new_key
+from shared.kit.auth import CachedKeys, Gate, Principal, ServiceTokens, hash_key
 from shared.kit.errors import PeerUnavailable, Unauthenticated
 from tests.conftest import SERVICE_SECRET
 
+KEY = "imts-a-key-of.anna.s"
 ANNA = Principal(kind="user", name="anna")
 
 
@@ -35,8 +36,7 @@ def _gate(keys: Keys, service: str = "training") -> Gate:
 
 @pytest.mark.anyio
 async def test_a_known_key_is_admitted() -> None:
-    key = new_key()
-    assert await _gate(Keys(key)).admit(f"Bearer {key}") == ANNA
+    assert await _gate(Keys(KEY)).admit(f"Bearer {KEY}") == ANNA
 
 
 @pytest.mark.anyio
@@ -45,12 +45,12 @@ async def test_a_known_key_is_admitted() -> None:
 )
 async def test_anything_else_is_refused(header: str | None) -> None:
     with pytest.raises(Unauthenticated):
-        await _gate(Keys(new_key())).admit(header)
+        await _gate(Keys(KEY)).admit(header)
 
 
 @pytest.mark.anyio
 async def test_an_unreachable_directory_closes_the_gate() -> None:
-    keys = Keys(new_key())
+    keys = Keys(KEY)
     keys.is_away = True
     with pytest.raises(PeerUnavailable):
         await _gate(keys).admit("Bearer imts-some-key")
@@ -59,10 +59,10 @@ async def test_an_unreachable_directory_closes_the_gate() -> None:
 @pytest.mark.anyio
 async def test_a_service_token_is_for_one_audience() -> None:
     token = ServiceTokens("orchestrator", SERVICE_SECRET).issue("training")
-    caller = await _gate(Keys(new_key())).admit(f"Bearer {token}")
+    caller = await _gate(Keys(KEY)).admit(f"Bearer {token}")
     assert (caller.kind, caller.name) == ("service", "orchestrator")
     with pytest.raises(Unauthenticated):
-        await _gate(Keys(new_key()), service="stream").admit(f"Bearer {token}")
+        await _gate(Keys(KEY), service="stream").admit(f"Bearer {token}")
 
 
 def test_a_token_expires_and_another_secret_signs_nothing() -> None:
@@ -72,20 +72,40 @@ def test_a_token_expires_and_another_secret_signs_nothing() -> None:
     assert ServiceTokens("training", SERVICE_SECRET).verify(forged) is None
 
 
+def test_a_token_that_was_changed_is_refused() -> None:
+    mark, name, moment, signature = ServiceTokens("orchestrator", SERVICE_SECRET).issue("stream").split(".")
+    verify = ServiceTokens("stream", SERVICE_SECRET).verify
+    assert verify(f"{mark}.{name}.{moment}.{signature}") is not None
+    for changed in (
+        f"{mark}.someone.{moment}.{signature}",
+        f"{mark}.{name}.{moment}.",
+        f"{mark}.{name}.{moment}.ключ",
+        f"{mark}.{name}.AAAA.{signature}",
+        mark,
+        "",
+    ):
+        assert verify(changed) is None
+
+
+@pytest.mark.parametrize("skew_s", [-20, 20])
+def test_a_token_from_a_machine_whose_clock_differs_a_little_is_good(skew_s: int) -> None:
+    token = ServiceTokens("orchestrator", SERVICE_SECRET, now=lambda: 1_000_000.0 + skew_s).issue("training")
+    assert ServiceTokens("training", SERVICE_SECRET, now=lambda: 1_000_000.0).verify(token) is not None
+
+
 @pytest.mark.anyio
 async def test_a_key_is_asked_for_once_a_minute_and_an_outage_is_not_remembered() -> None:
-    key = new_key()
-    keys = Keys(key)
+    keys = Keys(KEY)
     time = 0.0
     cached = CachedKeys(keys, now=lambda: time)
     keys.is_away = True
     with pytest.raises(PeerUnavailable):
-        await cached.identify(hash_key(key))
+        await cached.identify(hash_key(KEY))
     keys.is_away = False
     for moment in (0.0, 30.0, 59.0):
         time = moment
-        assert await cached.identify(hash_key(key)) == ANNA
+        assert await cached.identify(hash_key(KEY)) == ANNA
     assert keys.questions == 2
     time = 61.0
-    await cached.identify(hash_key(key))
+    await cached.identify(hash_key(KEY))
     assert keys.questions == 3

@@ -58,3 +58,12 @@ def test_settings_never_print_their_secrets(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_loopback_is_recognised(host: str, is_local: bool) -> None:
     assert is_loopback(host) is is_local
+
+
+def test_variables_of_other_programs_are_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMTS_SERVICE_SECRET", SERVICE_SECRET)
+    monkeypatch.delenv("IMTS_API_KEY", raising=False)
+    monkeypatch.setenv("API_KEY", "of-something-else")
+    monkeypatch.setenv("LOG_LEVEL", "trace")
+    found = load_settings(Settings)
+    assert (found.api_key.get_secret_value(), found.log_level) == ("", "INFO")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.domain.decisions import Act, Decision, Deed, End, Move, Policy, Wait, decide
-from orchestrator.domain.job_machine import TERMINAL, WORKING, is_allowed
+from orchestrator.domain.job_machine import WORKING, is_allowed
 from orchestrator.domain.observations import Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
-from shared.contracts.jobs import Phase
+from shared.contracts.jobs import TERMINAL, Phase
 from shared.contracts.work import AttemptState, FailureClass, Outcome
 from tests.unit.orchestrator.jobs import MODEL, NOW, a_failure, a_job, a_report, a_view, an_attempt
 

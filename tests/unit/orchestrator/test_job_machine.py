@@ -10,7 +10,6 @@ from orchestrator.domain.job_machine import (
     PAUSABLE,
     RESTING,
     STOPPABLE,
-    TERMINAL,
     TRANSITIONS,
     WORKING,
     IllegalMove,
@@ -18,7 +17,7 @@ from orchestrator.domain.job_machine import (
     is_allowed,
     moved,
 )
-from shared.contracts.jobs import Phase
+from shared.contracts.jobs import TERMINAL, Phase
 from tests.unit.orchestrator.jobs import JOB_ID, NOW, a_job
 
 PAIRS = list(itertools.product(Phase, Phase))

@@ -4,8 +4,8 @@ import pytest
 
 from orchestrator.domain.queueing import QueueGauge, WorkerBoard
 from shared.contracts.work import Capacity
-from shared.kit.clock import FakeClock
 from shared.kit.errors import RateLimited
+from tests.fakes.clock import FakeClock
 
 
 def test_a_waiting_job_is_told_how_full_its_worker_is() -> None:

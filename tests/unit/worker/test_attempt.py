@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from shared.contracts.events import MAX_EVENT_BYTES
 from shared.contracts.work import AttemptSpec, Control, JobKind, Outcome
 from shared.kit.artifacts import ArtifactStore
 from shared.kit.ids import new_id
-from shared.worker.attempt import MAX_EVENT_BYTES, Attempt, Result
+from shared.worker.attempt import Attempt, Result
 from shared.worker.folder import AttemptFolder
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from shared.kit.clock import FakeClock
 from shared.worker.pair import Pair
 from shared.worker.spares import Spares
+from tests.fakes.clock import FakeClock
 
 
 class IdlePair(Pair):

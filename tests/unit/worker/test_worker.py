@@ -6,7 +6,6 @@ import pytest
 from pydantic_settings import SettingsConfigDict
 
 from shared.contracts.work import AttemptSpec, AttemptState, Control, JobKind, Outcome, Progress
-from shared.kit.clock import FakeClock
 from shared.kit.errors import Conflict, InvalidRequest
 from shared.kit.ids import new_id
 from shared.worker.folder import AttemptFolder, ControlFile
@@ -14,6 +13,7 @@ from shared.worker.settings import WorkerSettings
 from shared.worker.store import AttemptStore
 from shared.worker.worker import Worker
 from tests.conftest import SERVICE_SECRET
+from tests.fakes.clock import FakeClock
 
 
 class TestSettings(WorkerSettings):

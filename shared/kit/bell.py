@@ -12,8 +12,10 @@ class Bell:
         self._rung = asyncio.Event()
 
     def ring(self) -> None:
-        """Wake the loop; harmless while nobody listens."""
-        if self._loop is not None and not self._loop.is_closed():
+        """Wake the listener; before it listens for the first time there is nobody to wake, and it will not wait."""
+        if self._loop is None:
+            self._rung.set()
+        elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._rung.set)
 
     async def wait(self, timeout_s: float) -> None:

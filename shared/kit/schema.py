@@ -1,0 +1,31 @@
+"""Brings a database to the newest schema, by a child process: Alembic's memory goes when it ends."""
+
+import subprocess
+import sys
+from importlib.resources import files
+
+from sqlalchemy import Engine, inspect, text
+
+
+def newest_revision(package: str) -> str:
+    """Of the files in `package`, named `<revision>_<what>.py`; revisions are numbered in order."""
+    names = (path.name for path in files(package).joinpath("versions").iterdir())
+    return max(name.partition("_")[0] for name in names if name.endswith(".py"))
+
+
+def is_current(engine: Engine, package: str) -> bool:
+    """Whether the database has the newest schema."""
+    with engine.execution_options(reading=True).connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        applied = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
+        return applied == [newest_revision(package)]
+
+
+def upgrade(engine: Engine, package: str) -> None:
+    """Apply the migrations in `package` that the database lacks. Blocking; raises when they fail."""
+    if is_current(engine, package):
+        return
+    # By standard input: the address may hold a password, and arguments are for every user of the machine to read.
+    address = engine.url.render_as_string(hide_password=False).encode()
+    subprocess.run([sys.executable, "-m", "shared.kit.migrations", package], input=address, check=True)
