@@ -19,11 +19,3 @@ def fit_threads(model_bytes: int) -> None:
     """Take one thread for a tiny model; chosen by the model alone, so that a resumed run adds in the same order."""
     if not torch.cuda.is_available() and model_bytes <= ONE_THREAD_BYTES:
         torch.set_num_threads(1)
-
-
-def gpu_memory_gb() -> tuple[float, float] | None:
-    """Reserved and total memory of the GPU in use; None without one."""
-    if not torch.cuda.is_available():
-        return None
-    total: int = torch.cuda.get_device_properties(0).total_memory
-    return torch.cuda.memory_reserved() / 2**30, total / 2**30

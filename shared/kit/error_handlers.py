@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -66,7 +66,7 @@ def validation_fault(errors: Sequence[Any]) -> InvalidRequest:
 
 
 async def _on_validation(_: Request, fault: Exception) -> Response:
-    assert isinstance(fault, RequestValidationError | ValidationError)
+    assert isinstance(fault, RequestValidationError | WebSocketRequestValidationError | ValidationError)
     return problem_response(validation_fault(fault.errors()))
 
 
@@ -105,6 +105,7 @@ async def _on_anything(_: Request, fault: Exception) -> Response:
 def install_error_handlers(app: FastAPI) -> None:
     """Make `app` answer every fault with the one body."""
     app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(WebSocketRequestValidationError, _on_validation)
     app.add_exception_handler(ImtsError, _on_imts)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_anything)

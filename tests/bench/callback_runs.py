@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,18 +34,18 @@ class Timed(TrainerCallback):
     """Runs the hooks that its inner callbacks really have, and adds up the thread time they take."""
 
     def __init__(self, inner: list[TrainerCallback]) -> None:
-        self.seconds = 0.0
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         for name in vars(TrainerCallback):
             hooks = [getattr(callback, name) for callback in inner if name in vars(type(callback))]
             if name.startswith("on_") and hooks:
-                setattr(self, name, self._timed(hooks))
+                setattr(self, name, self._timed(name, hooks))
 
-    def _timed(self, hooks: list[Callable[..., Any]]) -> Callable[..., None]:
+    def _timed(self, name: str, hooks: list[Callable[..., Any]]) -> Callable[..., None]:
         def run(*args: Any, **kwargs: Any) -> None:
             began = time.thread_time()
             for hook in hooks:
                 hook(*args, **kwargs)
-            self.seconds += time.thread_time() - began
+            self.seconds[name] += time.thread_time() - began
 
         return run
 
@@ -60,8 +61,8 @@ def _prepare(folder: Path) -> tuple[Path, Path, Weights]:
     return model, blob, weights_of(model)
 
 
-def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, parameters: int, is_ours: bool) -> tuple[float, float]:
-    """Seconds a step, and µs of our callbacks a step."""
+def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, parameters: int, is_ours: bool) -> dict[str, float]:
+    """Wall clock of a step, and what of it our callbacks' own thread time is."""
     work = folder / "run"
     shutil.rmtree(work, ignore_errors=True)
     (work / "attempt").mkdir(parents=True)
@@ -72,7 +73,13 @@ def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, parameters: int, 
     ours = Timed([MetricsCallback(attempt, "tiny", parameters), ControlCallback(), keeper] if is_ours else [])
     clock = _Clock()
     run_exp(dict(engine_arguments(spec, inputs, places, machine())), [clock, ours])
-    return clock.seconds / STEPS, ours.seconds / STEPS * 1e6
+    saving = ours.seconds["on_save"]
+    return {
+        "step_ms": clock.seconds / STEPS * 1e3,
+        "callback_us": (sum(ours.seconds.values()) - saving) / STEPS * 1e6,
+        "log_us": ours.seconds["on_log"] / (STEPS / spec.logging_steps) * 1e6,
+        "save_ms": saving * 1e3,
+    }
 
 
 class _Clock(TrainerCallback):
@@ -92,7 +99,7 @@ def main(folder: Path, rounds: int) -> None:
     model, blob, weights = _prepare(folder)
     fit_threads(weights.size)
     data = folder / "data"
-    found: dict[str, dict[str, list[float]]] = {}
+    found: dict[int, dict[str, list[dict[str, float]]]] = {}
     for every in (1, 10):
         spec = TrainingSpec.model_validate(
             {"modelName": "tiny", "dataset": "rows", "maxSteps": STEPS, "loggingSteps": every, "cutoffLen": 128,
@@ -102,13 +109,10 @@ def main(folder: Path, rounds: int) -> None:
         write_data(data, spec.stage, {TRAIN: blob})
         inputs = Inputs(model, weights.size, "chatml", data)
         _one_run(folder, inputs, spec, weights.parameters, is_ours=True)
-        samples: dict[str, list[float]] = {"with": [], "without": [], "callback_us": []}
+        found[every] = {"with": [], "without": []}
         for _ in range(rounds):
-            samples["without"].append(_one_run(folder, inputs, spec, weights.parameters, is_ours=False)[0])
-            with_ours, callback_us = _one_run(folder, inputs, spec, weights.parameters, is_ours=True)
-            samples["with"].append(with_ours)
-            samples["callback_us"].append(callback_us)
-        found[str(every)] = samples
+            for side, is_ours in (("without", False), ("with", True)):
+                found[every][side].append(_one_run(folder, inputs, spec, weights.parameters, is_ours))
     print(json.dumps(found))
 
 

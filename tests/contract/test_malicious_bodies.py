@@ -112,6 +112,18 @@ def test_a_body_without_an_end_is_cut_at_the_limit(http: httpx.Client) -> None:
     assert http.post(ROUTES[0], content=drip(), headers={"content-type": "application/json"}).status_code == 413
 
 
+@pytest.mark.parametrize("boundary", ["", "; boundary=", "; boundary=" + "b" * 5000])
+def test_a_multipart_body_with_a_broken_boundary_is_refused(http: httpx.Client, boundary: str) -> None:
+    answer = http.post("/api/datasets", content=b"x", headers={"content-type": "multipart/form-data" + boundary})
+    assert answer.status_code == 400
+    assert ProblemBody.model_validate_json(answer.content).error.code == "malformed_request"
+
+
+def test_a_broken_cursor_is_not_called_a_name(http: httpx.Client) -> None:
+    problem = ProblemBody.model_validate_json(http.get("/api/jobs?cursor=x").content).error
+    assert "not a valid id" in problem.message
+
+
 PATHS = {
     "dots": "/api/training/jobs/..%2f..%2fetc%2fpasswd",
     "encoded dots": "/api/training/jobs/%2e%2e",

@@ -7,8 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from services.training.devices import gpu_memory_gb
-from services.training.resident import resident_gb
+from services.training.memory_gauge import MemoryGauge
 from shared.contracts import events
 from shared.contracts.base import JsonObject
 from shared.worker.attempt import Attempt, UserFault
@@ -21,7 +20,8 @@ class MetricsCallback(TrainerCallback):
         self.latest: JsonObject = {}
         """Newest value of each figure, for the job's result."""
         self._attempt = attempt
-        self._model = {"name": model_name, "parameters": parameters}
+        self._model: JsonObject = {"name": model_name, "parameters": parameters}
+        self._memory = MemoryGauge()
         self._held: JsonObject | None = None
         self._is_over = False
         self._epochs_told = 0
@@ -131,7 +131,7 @@ class MetricsCallback(TrainerCallback):
             "tokens_per_second": (tokens - self._window_tokens) / seconds,
             "eta": clock_face(eta),
             "eta_seconds": round(eta, 3),
-            "memory_used": resident_gb(),
+            **self._memory.read(now),
             "model_info": self._model,
             "advanced_metrics": {
                 "gradient_norm": logs.get("grad_norm"),
@@ -139,9 +139,6 @@ class MetricsCallback(TrainerCallback):
                 "batch_time": seconds / max(steps, 1),
             },
         }
-        gpu = gpu_memory_gb()
-        if gpu is not None:
-            figures["gpu_memory_used"], figures["gpu_memory_total"] = gpu
         self._window_begun, self._window_step, self._window_tokens = now, state.global_step, tokens
         return figures
 

@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
+from shared.contracts.problems import Problem, ProblemBody
 from tests.integration.stream.client import StreamCaller, metrics, new_job, phase
 
 
@@ -84,15 +85,24 @@ def test_a_bad_message_is_answered_and_the_socket_lives_on(embedded: StreamCalle
         assert _hear(socket)["message_type"] == "subscribed"
 
 
+def _problem(refused: InvalidStatus) -> Problem:
+    return ProblemBody.model_validate_json(refused.response.body).error
+
+
 @pytest.mark.parametrize("query", ["?job_id=../x", "?after=x", "?after=-1"])
 def test_a_malformed_address_is_refused(embedded: StreamCaller, query: str) -> None:
-    with pytest.raises(InvalidStatus), _socket(embedded, query):
+    with pytest.raises(InvalidStatus) as refused, _socket(embedded, query):
         pass
+    assert _problem(refused.value).param == query[1:].partition("=")[0]
+    assert refused.value.response.status_code == 422
 
 
 def test_a_socket_without_a_key_is_refused(embedded: StreamCaller) -> None:
-    with pytest.raises(InvalidStatus), _socket(embedded, headers={}):
+    with pytest.raises(InvalidStatus) as refused, _socket(embedded, headers={}):
         pass
+    assert _problem(refused.value).type == "authentication_error"
+    assert refused.value.response.status_code == 401
+    assert refused.value.response.headers["x-request-id"]
 
 
 def test_a_socket_follows_a_bounded_number_of_topics(embedded: StreamCaller) -> None:
