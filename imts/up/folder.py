@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from imts.up.faults import CannotStart
+
 
 def write_private(path: Path, content: str) -> None:
     """Replace a file in one step; only its owner may read it."""
@@ -61,6 +63,11 @@ class DataFolder:
 
     def make(self) -> None:
         """Make what is missing; other users of the machine are kept out."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for folder in (self.secret_file.parent, self.artifacts, self.root / "logs", self.root / "run"):
-            folder.mkdir(exist_ok=True, mode=0o700)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self.secret_file.parent, self.artifacts, self.root / "logs", self.root / "run"):
+                folder.mkdir(exist_ok=True, mode=0o700)
+        except OSError as fault:
+            raise CannotStart(
+                f"{self.root} cannot be the data folder ({fault.strerror}); name another with --data-dir"
+            ) from None

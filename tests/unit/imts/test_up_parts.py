@@ -95,3 +95,10 @@ def test_the_end_of_a_log_is_quoted(tmp_path: Path) -> None:
     assert last_lines(log) == []
     log.write_text("\n".join(f"line {n}" for n in range(1000)))
     assert last_lines(log, 2) == ["line 998", "line 999"]
+
+
+@pytest.mark.parametrize("place", ["a-file", "a-file/below"])
+def test_a_place_that_can_be_no_folder_is_refused_in_a_sentence(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a-file").write_text("x", encoding="utf-8")
+    with pytest.raises(CannotStart, match="--data-dir"):
+        DataFolder(tmp_path / place).make()

@@ -36,4 +36,7 @@ def test_the_request_id_finds_the_fault_in_the_log_and_the_metrics_count_it() ->
     assert answer.status_code == 500
     assert answer.headers["x-request-id"] == answer.json()["error"]["request_id"] == "req-3am"
     assert any("req-3am" in line and "unhandled fault" in line for line in lines)
-    assert b'mesh_http_requests_total{method="GET",route="/breaks",service="broken",status="500"} 1.0' in metrics_page().body
+    assert (
+        b'mesh_http_requests_total{method="GET",route="/breaks",service="broken",status="500"} 1.0'
+        in metrics_page().body
+    )
