@@ -18,10 +18,10 @@ from shared.kit.errors import ImtsError
 from shared.kit.logs import log_context
 from shared.kit.metrics import RequestMetrics, metrics_page
 from shared.kit.settings import ServiceSettings, is_loopback
+from shared.kit.swagger import install_swagger, is_document
 
 VERSION = version("imts")
 _OPEN = frozenset({"/healthz", "/readyz"})
-_OPEN_ON_LOOPBACK = frozenset({"/docs", "/openapi.json"})
 
 _ANSWERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
@@ -43,7 +43,7 @@ class Entrance:
         if path in _OPEN or path in self._own_credentials:
             return True
         client = scope.get("client")
-        return path in _OPEN_ON_LOOPBACK and client is not None and is_loopback(client[0])
+        return is_document(path) and client is not None and is_loopback(client[0])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -132,13 +132,14 @@ def create_application(
     their caller themselves.
     """
     app = FastAPI(
-        title=f"IMTS {service}", summary=summary, version=VERSION, lifespan=lifespan, redoc_url=None,
+        title=f"IMTS {service}", summary=summary, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None,
         separate_input_output_schemas=False,
     )  # fmt: skip
     app.router.route_class = StrictRoute
     for router in routers:
         app.include_router(router)
     app.include_router(_house_routes(ready, settings.url))
+    install_swagger(app)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, limits_by_path=body_limits or {})
     app.add_middleware(Entrance, gate=gate, own_credentials=own_credentials)
