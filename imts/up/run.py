@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,10 @@ def _announce(options: UpOptions, address: Address, folder: DataFolder, say: Say
     say("IMTS is up")
     for name in ("orchestrator", "training", "analyzer", "evaluator", "stream"):
         say(f"  {name:<13}{address.public_url(name)}/docs")
-    say(f"  API key in   {folder.key_file}")
+    if sys.stdout.isatty():
+        # A person reads it off the screen; a log is no place for it.
+        say(f"  API key      {folder.key_file.read_text(encoding='utf-8').strip()}")
+    say(f"  key file     {folder.key_file}")
     say(f"  logs in      {folder.log('orchestrator').parent}")
     if options.is_remembered:
         remember(address.url("orchestrator"), folder)

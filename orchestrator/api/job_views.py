@@ -5,7 +5,8 @@ from starlette.responses import Response
 from orchestrator.domain.job import Attempt, HistoryEntry, Job
 from orchestrator.domain.queueing import WorkerBoard
 from orchestrator.operations.submit import Submitted
-from shared.contracts.jobs import AttemptSummary, JobView, Move
+from shared.contracts.jobs import AttemptSummary, FailureView, JobView, Move
+from shared.contracts.work import Failure
 
 
 def job_view(job: Job, board: WorkerBoard, ahead: int | None = None) -> JobView:
@@ -13,10 +14,14 @@ def job_view(job: Job, board: WorkerBoard, ahead: int | None = None) -> JobView:
     return JobView(
         job_id=job.job_id, kind=job.kind, project=job.project, status=job.phase, why=_why(job, board, ahead),
         attempt=job.attempt, progress=job.fraction, current_step=job.current_step, total_steps=job.total_steps,
-        metrics=job.metrics, spec=job.spec, result=job.result, failure=job.failure, retry_of=job.retry_of,
+        metrics=job.metrics, spec=job.spec, result=job.result, failure=_failure(job.failure), retry_of=job.retry_of,
         unreachable_since=job.unreachable_since, created_at=job.created_at, updated_at=job.updated_at,
         started_at=job.started_at, ended_at=job.ended_at,
     )  # fmt: skip
+
+
+def _failure(failure: Failure | None) -> FailureView | None:
+    return None if failure is None else FailureView.model_validate(failure.model_dump())
 
 
 def _why(job: Job, board: WorkerBoard, ahead: int | None) -> str:
@@ -47,6 +52,7 @@ def attempt_of(attempt: Attempt) -> AttemptSummary:
     report = attempt.exit
     return AttemptSummary(
         attempt_id=attempt.attempt_id, number=attempt.number, cause=attempt.cause,
-        outcome=None if report is None else report.outcome, failure=None if report is None else report.failure,
+        outcome=None if report is None else report.outcome,
+        failure=None if report is None else _failure(report.failure),
         created_at=attempt.created_at, ended_at=attempt.ended_at,
     )  # fmt: skip

@@ -3,8 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from shared.contracts.base import Contract, Int, JsonObject, Number
-from shared.contracts.work import Artifact, AttemptCause, Failure, JobKind, Outcome
+from shared.contracts.work import Artifact, AttemptCause, FailureClass, JobKind, Outcome
 
 
 class Phase(StrEnum):
@@ -25,6 +27,16 @@ TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED})
 """Is it over? Nothing moves a job out of these."""
 
 
+class FailureView(Contract):
+    """Why a job or an attempt failed, and whose fault it is."""
+
+    failure_class: FailureClass = Field(alias="class")
+    reason: str
+    """Stable, for programs: `loss_not_finite`, `engine_killed` …"""
+    message: str
+    retryable: bool
+
+
 class JobView(Contract):
     """A job, its newest figures, and the reason it is where it is."""
 
@@ -43,7 +55,7 @@ class JobView(Contract):
     """The newest value of each figure."""
     spec: JsonObject
     result: JsonObject = {}
-    failure: Failure | None = None
+    failure: FailureView | None = None
     retry_of: str | None = None
     unreachable_since: datetime | None = None
     """Set while the job's worker does not answer; the status stays what it was."""
@@ -68,7 +80,7 @@ class AttemptSummary(Contract):
     number: Int
     cause: AttemptCause
     outcome: Outcome | None = None
-    failure: Failure | None = None
+    failure: FailureView | None = None
     created_at: datetime
     ended_at: datetime | None = None
 

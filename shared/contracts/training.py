@@ -1,9 +1,9 @@
 """What a user asks of a training job."""
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from shared.contracts.base import Contract, Int, Name, Number, Reference
 
@@ -69,8 +69,9 @@ class TrainingSpec(Contract):
     max_retries: Annotated[Int, Field(ge=0, le=20)] = 2
     """New attempts after failures that are not the user's."""
 
-    @model_validator(mode="after")
-    def _eval_needs_data(self) -> Self:
-        if self.eval_steps is not None and self.validation_dataset is None:
-            raise ValueError("evalSteps needs validationDataset")
-        return self
+    @field_validator("eval_steps")
+    @classmethod
+    def _eval_needs_data(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("validation_dataset") is None:
+            raise ValueError("needs validationDataset: name the data set to evaluate on")
+        return value

@@ -88,7 +88,7 @@ def test_a_worker_without_room_sends_the_job_back_to_the_queue(mesh: Mesh) -> No
 def test_a_worker_that_refuses_for_good_fails_the_job(mesh: Mesh) -> None:
     mesh.worker.refuses_with = Conflict("another body", code="attempt_differs")
     failed = mesh.until(mesh.submit(), "failed")
-    assert failed["failure"]["failure_class"] == "platform"
+    assert failed["failure"]["class"] == "platform"
     assert failed["failure"]["reason"] == "refused_attempt_differs"
 
 
