@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from services.stream.api.resume import find_start
 from services.stream.dependencies import AfterSeq, TheStream
 from services.stream.wiring import Stream
-from shared.contracts.base import Int, JobId, JsonObject, WireModel
+from shared.contracts.base import Int, JsonObject, LogId, WireModel
 from shared.contracts.events import MAX_SEQ, STREAM_END, Topic, job_topic
 from shared.kit.body import parse_json
 from shared.kit.error_handlers import validation_fault
@@ -113,7 +113,7 @@ def _error(fault: ImtsError) -> JsonObject:
 
 @routes.websocket("/ws/metrics")
 async def converse(
-    socket: WebSocket, stream: TheStream, job_id: Annotated[JobId | None, Query()] = None, after: AfterSeq = 0
+    socket: WebSocket, stream: TheStream, job_id: Annotated[LogId | None, Query()] = None, after: AfterSeq = 0
 ) -> None:
     """Events of `job_id`, if given, and of every topic the client then subscribes to."""
     await socket.accept()
