@@ -21,7 +21,7 @@ DOORS = {
     "sqlalchemy": ("shared/kit/sql.py", "shared/kit/migrations.py", "orchestrator/db/", "services/stream/log/"),
     "sse_starlette": ("services/stream/",),
     "torch": ("services/training/", "services/evaluator/"),
-    "transformers": ("services/training/", "services/evaluator/"),
+    "transformers": ("services/training/", "services/evaluator/", "imts/tracking/transformers.py"),
     "uvicorn": ("shared/kit/serve.py",),
 }
 MAY_CATCH_EVERYTHING = {
