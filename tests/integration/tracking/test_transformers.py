@@ -31,7 +31,7 @@ def _trainer(folder: Path, callback: ImtsCallback) -> Trainer:
         per_device_train_batch_size=4, report_to="none", save_steps=6, use_cpu=True, disable_tqdm=True, run_name="line",
         dataloader_pin_memory=False,
     )  # fmt: skip
-    return Trainer(model=Line(), args=arguments, train_dataset=rows, eval_dataset=rows, callbacks=[callback])  # type: ignore[arg-type]
+    return Trainer(model=Line(), args=arguments, train_dataset=rows, eval_dataset=rows, callbacks=[callback])
 
 
 def _check(person: StreamCaller, run_id: str) -> None:
