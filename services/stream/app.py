@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.stream.api import metrics, sse, topics, websocket
+from services.stream.api import metrics, sse, topics, trainer_status, websocket
 from services.stream.settings import StreamSettings
 from services.stream.wiring import Stream
 from shared.kit.application import create_application
@@ -37,7 +37,7 @@ def create_app(settings: StreamSettings) -> FastAPI:
         summary="The event log: durable, gapless, numbered; the same over REST, SSE and WebSocket.",
         settings=settings,
         gate=Gate(CachedKeys(OrchestratorKeys(orchestrator)), tokens),
-        routers=[topics.routes, metrics.routes, sse.routes, websocket.routes],
+        routers=[topics.routes, metrics.routes, sse.routes, websocket.routes, trainer_status.routes],
         lifespan=lifespan,
         ready=ready,
         body_limits={"/v1/topics/": settings.max_append_bytes},

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from imts.tracking import start
 from imts.tracking.transformers import ImtsCallback
@@ -24,7 +24,7 @@ class Line(torch.nn.Module):
         return {"loss": torch.nn.functional.mse_loss(out, labels), "logits": out}
 
 
-def _trainer(folder: Path, callback: ImtsCallback) -> Trainer:
+def _trainer(folder: Path, callback: TrainerCallback) -> Trainer:
     rows = [{"x": torch.tensor([float(x)]), "labels": torch.tensor([2.0 * x])} for x in range(-8, 8)]
     arguments = TrainingArguments(
         output_dir=str(folder / "out"), max_steps=6, logging_steps=2, eval_strategy="steps", eval_steps=6,
