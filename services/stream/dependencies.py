@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 from services.stream.wiring import Stream
 from shared.contracts.base import LogId, RunId
 from shared.contracts.events import MAX_SEQ, Producer, Topic
+from shared.kit.auth import Tickets
 
 
 def stream_of(connection: HTTPConnection) -> Stream:
@@ -17,6 +18,14 @@ def stream_of(connection: HTTPConnection) -> Stream:
     return stream
 
 
+def tickets_of(connection: HTTPConnection) -> Tickets:
+    """What signs this service's tickets."""
+    tickets = connection.app.state.tickets
+    assert isinstance(tickets, Tickets)
+    return tickets
+
+
+TheTickets = Annotated[Tickets, Depends(tickets_of)]
 TheStream = Annotated[Stream, Depends(stream_of)]
 TopicPath = Annotated[Topic, Path(description="`job:<job id>` or `project:<name>`")]
 ProducerPath = Annotated[Producer, Path(description="An attempt's id, `orchestrator`, or a name of your own")]

@@ -113,6 +113,13 @@ class SealRequest(WireModel):
     at: Annotated[Int, Field(ge=0, le=MAX_SEQ)]
 
 
+class Ticket(WireModel):
+    """Opens one topic's stream to who cannot send headers; `expires_at` is the last moment to connect."""
+
+    ticket: str
+    expires_at: datetime
+
+
 class EventPage(WireModel):
     """A page of a log, oldest first."""
 
