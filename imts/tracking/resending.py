@@ -44,7 +44,7 @@ def resend(folder: Path | None = None, connect: Callable[[], Transport] = open_l
         try:
             events += _send(journal, connect)
             runs += 1
-        except ClientError as fault:
+        except (ClientError, OSError) as fault:
             waiting += 1
             why = str(fault)
             journal.close()
