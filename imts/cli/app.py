@@ -10,6 +10,7 @@ from imts.cli.jobs import jobs, pause, resume, retry, stop
 from imts.cli.logs import logs
 from imts.cli.models import models
 from imts.cli.submit import analyse, evaluate, train
+from imts.cli.tracking import bridge, sync
 from imts.cli.up import up
 from imts.cli.watch import watch
 from imts.client.errors import ClientError, ImtsApiError, ServerUnreachable
@@ -26,10 +27,11 @@ app = typer.Typer(
     "Reads IMTS_URL and IMTS_API_KEY; without them it talks to the mesh that `imts up` started. "
     "Exit codes: 0 done, 1 the job did not succeed, 2 wrong usage, 3 the server does not answer.",
 )
-for command in (up, train, analyse, evaluate, jobs, watch, stop, pause, resume, retry, logs, artifacts):
+for command in (up, train, analyse, evaluate, jobs, watch, stop, pause, resume, retry, logs, artifacts, sync):
     app.command()(command)
 app.add_typer(datasets, name="datasets")
 app.add_typer(models, name="models")
+app.add_typer(bridge, name="bridge")
 
 
 def exit_code_of(fault: ClientError) -> int:

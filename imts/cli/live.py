@@ -48,6 +48,9 @@ class Story:
         if event.event_type == events.PHASE_CHANGED:
             self.status, self.why = str(data.get("to")), str(data.get("why") or "")
             return f"{self.status}: {self.why}" if self.why else self.status
+        if event.event_type == events.RUN_FINISHED:
+            self.status = str(data.get("status"))
+            return f"{self.status}: {data.get('why')}" if data.get("why") else self.status
         if event.event_type == events.METRICS_UPDATE:
             self._take_metrics(data)
         elif event.event_type == events.PROGRESS:

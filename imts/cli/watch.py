@@ -7,7 +7,7 @@ from imts.cli.connecting import connect
 from imts.cli.live import follow
 from imts.cli.output import AsJson, JobArgument, print_json
 from imts.client import Client
-from shared.contracts.events import PHASE_CHANGED
+from shared.contracts.events import PHASE_CHANGED, RUN_FINISHED
 from shared.contracts.jobs import Phase
 
 
@@ -19,8 +19,11 @@ def watch_job(client: Client, job_id: str, *, as_json: bool) -> None:
             print_json(event)
             if event.event_type == PHASE_CHANGED:
                 status = str(event.data.get("to"))
+            elif event.event_type == RUN_FINISHED:
+                status = str(event.data.get("status"))
     else:
-        client.jobs.get(job_id)  # An id that is not there must not look like a job about to begin.
+        if not job_id.startswith("run-"):
+            client.jobs.get(job_id)  # An id that is not there must not look like a job about to begin.
         status = follow(client.watch(job_id), job_id, Console())
     if status != Phase.SUCCEEDED:
         raise typer.Exit(1)

@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.stream.api import metrics, sse, topics, websocket
+from services.stream.api import metrics, sse, tickets, topics, trainer_status, websocket
 from services.stream.settings import StreamSettings
+from services.stream.turnstile import TicketTurnstile
 from services.stream.wiring import Stream
 from shared.kit.application import create_application
-from shared.kit.auth import CachedKeys, Gate, ServiceTokens
+from shared.kit.auth import CachedKeys, Gate, ServiceTokens, Tickets
 from shared.kit.peer import OrchestratorKeys, PeerClient
 from shared.kit.tasks import in_thread
 
@@ -17,6 +18,7 @@ from shared.kit.tasks import in_thread
 def create_app(settings: StreamSettings) -> FastAPI:
     """The service, not yet started: nothing is opened before its lifespan begins."""
     tokens = ServiceTokens("stream", settings.service_secret.get_secret_value())
+    passes = Tickets("stream", settings.service_secret.get_secret_value())
     orchestrator = PeerClient("orchestrator", settings.orchestrator_url, tokens)
 
     @asynccontextmanager
@@ -37,9 +39,11 @@ def create_app(settings: StreamSettings) -> FastAPI:
         summary="The event log: durable, gapless, numbered; the same over REST, SSE and WebSocket.",
         settings=settings,
         gate=Gate(CachedKeys(OrchestratorKeys(orchestrator)), tokens),
-        routers=[topics.routes, metrics.routes, sse.routes, websocket.routes],
+        routers=[topics.routes, metrics.routes, sse.routes, websocket.routes, trainer_status.routes, tickets.routes],
         lifespan=lifespan,
+        turnstile=TicketTurnstile(passes),
         ready=ready,
         body_limits={"/v1/topics/": settings.max_append_bytes},
     )
+    app.state.tickets = passes
     return app

@@ -2,7 +2,15 @@
 
 import re
 
-from shared.contracts.events import ATTEMPT_ENDED, ATTEMPT_LOG_INCOMPLETE, PHASE_CHANGED, AppendRequest
+from shared.contracts.events import (
+    ATTEMPT_ENDED,
+    ATTEMPT_LOG_INCOMPLETE,
+    PHASE_CHANGED,
+    RUN_FINISHED,
+    AppendRequest,
+    is_run_topic,
+    job_topic,
+)
 from shared.kit.auth import Principal
 from shared.kit.errors import Forbidden
 
@@ -10,8 +18,9 @@ _MESH_PRODUCER = re.compile(r"orchestrator|job-[0-9a-z]{26}\.[0-9]+")
 _MESH_EVENTS = frozenset({PHASE_CHANGED, ATTEMPT_ENDED, ATTEMPT_LOG_INCOMPLETE})
 
 
-def require_own_events(principal: Principal, request: AppendRequest) -> None:
-    """Refuse a person who writes under the orchestrator's or an attempt's name, or moves a job's phase."""
+def require_own_events(principal: Principal, topic: str, request: AppendRequest) -> None:
+    """Refuse a person who speaks for the mesh, and anybody but the run itself who ends a run."""
+    _require_the_run_itself(topic, request)
     if principal.kind == "service":
         return
     if _MESH_PRODUCER.fullmatch(request.producer):
@@ -19,3 +28,11 @@ def require_own_events(principal: Principal, request: AppendRequest) -> None:
     for place, event in enumerate(request.events):
         if event.event_type in _MESH_EVENTS:
             raise Forbidden("only services of the mesh write this event_type", param=f"events.{place}.event_type")
+
+
+def _require_the_run_itself(topic: str, request: AppendRequest) -> None:
+    if is_run_topic(topic) and topic == job_topic(request.producer):
+        return
+    for place, event in enumerate(request.events):
+        if event.event_type == RUN_FINISHED:
+            raise Forbidden("only the run's own producer ends a run", param=f"events.{place}.event_type")

@@ -29,6 +29,10 @@ PROGRESS = "progress"
 LOG = "log"
 ATTEMPT_ENDED = "attempt_ended"
 ATTEMPT_LOG_INCOMPLETE = "attempt_log_incomplete"
+RUN_STARTED = "run_started"
+"""`{name, project, config}`: the first event of a run of somebody's own trainer."""
+RUN_FINISHED = "run_finished"
+"""`{status, why}`: the last event of a run; only the run itself says it, and nothing follows."""
 STREAM_END = "stream_end"
 """Wire only: never stored, sent after a job's terminal event."""
 
@@ -36,6 +40,11 @@ STREAM_END = "stream_end"
 def job_topic(job_id: str) -> str:
     """The topic that holds everything that happened to one job."""
     return f"job:{job_id}"
+
+
+def is_run_topic(topic: str) -> bool:
+    """Whether the log belongs to a run of somebody's own trainer."""
+    return topic.startswith("job:run-")
 
 
 def _without_non_finite(value: Any, path: str, found: list[str]) -> Any:
@@ -104,6 +113,13 @@ class SealRequest(WireModel):
     """No event of this producer past `at` will ever be accepted."""
 
     at: Annotated[Int, Field(ge=0, le=MAX_SEQ)]
+
+
+class Ticket(WireModel):
+    """Opens one topic's stream to who cannot send headers; `expires_at` is the last moment to connect."""
+
+    ticket: str
+    expires_at: datetime
 
 
 class EventPage(WireModel):

@@ -27,16 +27,19 @@ _ANSWERS = frozenset({"http.response.start", "websocket.accept", "websocket.http
 
 ReadyCheck = Callable[[], Awaitable[None]]
 """Raises Unavailable while the service cannot do its work."""
+Turnstile = Callable[[HTTPConnection], Principal | None]
+"""Admits who comes with another credential than a header; None: this caller is the gate's. Raises what it refuses."""
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 
 
 class Entrance:
     """ASGI middleware: gives each request its id and trace, admits the caller, answers early faults."""
 
-    def __init__(self, app: ASGIApp, gate: Gate, own_credentials: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, own_credentials: frozenset[str], turnstile: Turnstile) -> None:
         self._app = app
         self._gate = gate
         self._own_credentials = own_credentials
+        self._turnstile = turnstile
 
     def _is_open(self, scope: Scope) -> bool:
         path = scope["path"]
@@ -62,9 +65,9 @@ class Entrance:
         with log_context(request_id=request_id):
             try:
                 if not self._is_open(scope):
-                    scope.setdefault("state", {})["principal"] = await self._gate.admit(
-                        connection.headers.get("authorization")
-                    )
+                    authorization = connection.headers.get("authorization")
+                    principal = None if authorization else self._turnstile(connection)
+                    scope.setdefault("state", {})["principal"] = principal or await self._gate.admit(authorization)
                 await self._app(scope, receive, labelled)
             except ImtsError as fault:
                 await _refuse(fault, scope, receive, labelled)
@@ -125,11 +128,12 @@ def create_application(
     ready: ReadyCheck,
     body_limits: Mapping[str, int] | None = None,
     own_credentials: frozenset[str] = frozenset(),
+    turnstile: Turnstile = lambda _: None,
 ) -> FastAPI:
     """A service's app: its routers behind the gate, the house's routes, one error body.
 
     `body_limits` maps path prefixes to other body limits, the longest prefix wins; paths in `own_credentials` check
-    their caller themselves.
+    their caller themselves; `turnstile` admits callers without a header.
     """
     app = FastAPI(
         title=f"IMTS {service}", summary=summary, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -142,7 +146,7 @@ def create_application(
     install_swagger(app)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, limits_by_path=body_limits or {})
-    app.add_middleware(Entrance, gate=gate, own_credentials=own_credentials)
+    app.add_middleware(Entrance, gate=gate, own_credentials=own_credentials, turnstile=turnstile)
     app.add_middleware(RequestMetrics, service=service)
     return app
 

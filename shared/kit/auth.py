@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous import BadSignature, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
 
 from shared.kit.errors import Forbidden, PeerUnavailable, Unauthenticated
 
+TICKET_LIFE_S = 60
 _TOKEN_LIFE_S = 120
 _TOKEN_REUSE_S = 60
 _CACHE_S = 60
@@ -28,6 +29,8 @@ class Principal:
     kind: Literal["user", "service"]
     name: str
     is_admin: bool = False
+    only_topic: str | None = None
+    """Set for the holder of a ticket: the one topic it opens."""
 
 
 class KeyDirectory(Protocol):
@@ -44,10 +47,10 @@ def hash_key(key: str) -> str:
 
 
 class _Signer(TimestampSigner):
-    """HMAC-SHA256 over text and time, with a key of its own for each audience."""
+    """HMAC-SHA256 over text and time, with a key of its own for each purpose."""
 
-    def __init__(self, secret: str, audience: str, now: Callable[[], float]) -> None:
-        super().__init__(secret, salt=f"imts:{audience}", digest_method=hashlib.sha256)
+    def __init__(self, secret: str | list[bytes], salt: str | bytes, now: Callable[[], float]) -> None:
+        super().__init__(secret, salt=salt, digest_method=hashlib.sha256)
         self._now = now
 
     def get_timestamp(self) -> int:
@@ -62,7 +65,7 @@ class ServiceTokens:
         self._secret = secret
         self._now = now
         # An age is never negative for itsdangerous; a reader whose clock is ahead forgives a writer whose clock is not.
-        self._reader = _Signer(secret, service, lambda: now() + _SKEW_S)
+        self._reader = _Signer(secret, f"imts:{service}", lambda: now() + _SKEW_S)
         self._issued: dict[str, tuple[float, str]] = {}
 
     def issue(self, audience: str) -> str:
@@ -70,7 +73,7 @@ class ServiceTokens:
         now = self._now()
         made_at, token = self._issued.get(audience, (0.0, ""))
         if now - made_at > _TOKEN_REUSE_S or now < made_at:
-            token = _MARK + _Signer(self._secret, audience, self._now).sign(self._service).decode()
+            token = _MARK + _Signer(self._secret, f"imts:{audience}", self._now).sign(self._service).decode()
             self._issued[audience] = (now, token)
         return token
 
@@ -81,6 +84,34 @@ class ServiceTokens:
         except BadSignature:
             return None
         return Principal(kind="service", name=name.decode(), is_admin=True)
+
+
+class Tickets:
+    """Signs and checks tickets: one topic, one service, a minute to connect; an EventSource sends no headers."""
+
+    def __init__(self, service: str, secret: str, now: Callable[[], float] = time.time) -> None:
+        # A purpose of its own: a ticket is no service token, and a service token is no ticket.
+        def serializer(clock: Callable[[], float]) -> URLSafeTimedSerializer:
+            salt = f"imts:ticket:{service}"
+            return URLSafeTimedSerializer(secret, salt=salt, signer=_Signer, signer_kwargs={"now": clock})
+
+        self._now = now
+        self._writer = serializer(now)
+        self._reader = serializer(lambda: now() + _SKEW_S)
+
+    def issue(self, topic: str, name: str) -> tuple[str, int]:
+        """A ticket for `name`, and the second at which it expires."""
+        return self._writer.dumps([topic, name]), int(self._now()) + TICKET_LIFE_S
+
+    def verify(self, ticket: str) -> Principal:
+        """The ticket's holder, or Unauthenticated."""
+        try:
+            topic, name = self._reader.loads(ticket, max_age=TICKET_LIFE_S + _SKEW_S - 1)
+        except SignatureExpired:
+            raise Unauthenticated("the ticket has expired; ask for a new one", param="ticket") from None
+        except BadSignature:
+            raise Unauthenticated("the ticket is not valid; ask for a new one", param="ticket") from None
+        return Principal(kind="user", name=name, only_topic=topic)
 
 
 class CachedKeys:

@@ -27,7 +27,7 @@ DOORS = {
     ),
     "sse_starlette": ("services/stream/",),
     "torch": ("services/training/", "services/evaluator/"),
-    "transformers": ("services/training/", "services/evaluator/"),
+    "transformers": ("services/training/", "services/evaluator/", "imts/tracking/transformers.py"),
     "uvicorn": ("shared/kit/serve.py",),
 }
 MAY_CATCH_EVERYTHING = {

@@ -16,7 +16,7 @@ routes = api_router("/v1/topics/{topic}", "log")
 @routes.post("/events")
 async def append(topic: TopicPath, body: AppendRequest, caller: Caller, stream: TheStream) -> ProducerMark:
     """Append a run of one producer's events; what the log has already is dropped, a hole is refused with 409."""
-    require_own_events(caller, body)
+    require_own_events(caller, topic, body)
     entries = admit(topic, body.events)
     return await stream.committer.submit(Append(topic, body.producer, body.first_seq, entries))
 

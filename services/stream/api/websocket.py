@@ -9,17 +9,19 @@ from pydantic import Field, ValidationError
 
 from services.stream.api.resume import find_start
 from services.stream.dependencies import AfterSeq, TheStream
+from services.stream.turnstile import is_foreign
 from services.stream.wiring import Stream
-from shared.contracts.base import Int, JobId, JsonObject, WireModel
+from shared.contracts.base import Int, JsonObject, LogId, WireModel
 from shared.contracts.events import MAX_SEQ, STREAM_END, Topic, job_topic
+from shared.kit.application import principal_of
 from shared.kit.body import parse_json
 from shared.kit.error_handlers import validation_fault
-from shared.kit.errors import ImtsError, InvalidRequest, RateLimited, Unavailable
+from shared.kit.errors import Forbidden, ImtsError, InvalidRequest, RateLimited, Unavailable
 
 routes = APIRouter(tags=["live"])
 
 MAX_TOPICS = 64
-_NORMAL, _TRY_AGAIN_LATER = 1000, 1013
+_NORMAL, _REFUSED, _TRY_AGAIN_LATER = 1000, 1008, 1013
 
 
 class Request(WireModel):
@@ -47,6 +49,7 @@ class Conversation:
         self._socket = socket
         self._stream = stream
         self._tasks = tasks
+        self._only_topic = principal_of(socket).only_topic
         self._turn = asyncio.Lock()
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._closes_when_done = False
@@ -60,6 +63,8 @@ class Conversation:
 
     def subscribe(self, topic: str, after: int, *, alone: bool = False) -> None:
         """Follow `topic`; a second subscription to it starts over. `alone`: the socket closes when it has ended."""
+        if self._only_topic not in {None, topic}:
+            raise Forbidden("your ticket is for another topic", param="topic")
         if topic not in self._followed and len(self._followed) >= MAX_TOPICS:
             raise RateLimited(f"a socket follows {MAX_TOPICS} topics at most; unsubscribe one or open another")
         self.unsubscribe(topic)
@@ -113,9 +118,12 @@ def _error(fault: ImtsError) -> JsonObject:
 
 @routes.websocket("/ws/metrics")
 async def converse(
-    socket: WebSocket, stream: TheStream, job_id: Annotated[JobId | None, Query()] = None, after: AfterSeq = 0
+    socket: WebSocket, stream: TheStream, job_id: Annotated[LogId | None, Query()] = None, after: AfterSeq = 0
 ) -> None:
     """Events of `job_id`, if given, and of every topic the client then subscribes to."""
+    if is_foreign(socket):
+        await socket.close(_REFUSED, "this page is of another origin")
+        return
     await socket.accept()
     try:
         async with asyncio.TaskGroup() as tasks:

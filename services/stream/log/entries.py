@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.contracts.base import JsonObject
-from shared.contracts.events import PHASE_CHANGED
+from shared.contracts.events import PHASE_CHANGED, RUN_FINISHED, is_run_topic
 from shared.contracts.jobs import TERMINAL
 
 
@@ -21,7 +21,9 @@ def job_of(topic: str) -> str | None:
 
 
 def ends_topic(topic: str, event_type: str, data: str) -> bool:
-    """Whether nothing may follow this event: a job has reached a terminal phase."""
+    """Whether nothing may follow this event: a job has reached a terminal phase, or a run says that it is over."""
+    if event_type == RUN_FINISHED:
+        return is_run_topic(topic)
     if event_type != PHASE_CHANGED or not topic.startswith("job:"):
         return False
     return json.loads(data).get("to") in TERMINAL

@@ -34,17 +34,12 @@ class ProducerState:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """A run of one producer's events, the first of them numbered `first_seq`."""
+    """A run of one producer's events, the first of them numbered `first_seq`; None: with what comes next."""
 
     topic: str
     producer: str
-    first_seq: int
+    first_seq: int | None
     entries: tuple[Entry, ...]
-
-    @property
-    def last_seq(self) -> int:
-        """The number of the run's last event."""
-        return self.first_seq + len(self.entries) - 1
 
     @property
     def size(self) -> int:
@@ -80,20 +75,22 @@ def take(topic: TopicState, producer: ProducerState, run: Append) -> Taken:
     """
     sealed_at = producer.sealed_at
     accepted = producer.accepted_through
-    if sealed_at is not None and run.first_seq > sealed_at:
+    first_seq = accepted + 1 if run.first_seq is None else run.first_seq
+    last_seq = first_seq + len(run.entries) - 1
+    if sealed_at is not None and first_seq > sealed_at:
         return Taken(fault=_sealed(producer))
-    if run.first_seq > accepted + 1:
+    if first_seq > accepted + 1:
         return Taken(fault=SequenceGap(
             f"{run.producer} skipped numbers; go on with {accepted + 1}", details={"expected": accepted + 1}
         ))  # fmt: skip
-    through = run.last_seq if sealed_at is None else min(run.last_seq, sealed_at)
+    through = last_seq if sealed_at is None else min(last_seq, sealed_at)
     if topic.is_ended and through > accepted:
         return Taken(fault=_ended(producer))
     fresh = tuple(
-        (number, entry) for number, entry in enumerate(run.entries, run.first_seq) if accepted < number <= through
+        (number, entry) for number, entry in enumerate(run.entries, first_seq) if accepted < number <= through
     )
     producer.accepted_through = max(accepted, through)
-    return Taken(fresh, _sealed(producer) if run.last_seq > through else None)
+    return Taken(fresh, _sealed(producer) if last_seq > through else None)
 
 
 def seal(producer: ProducerState, at: int) -> None:

@@ -35,6 +35,7 @@ class Model:
     def append(self, run: Append) -> str:
         """Event by event, as the design says it."""
         key = run.topic, run.producer
+        assert run.first_seq is not None
         seal = self.seals.get(key, 10**9)
         if run.first_seq > seal:
             return "producer_sealed"

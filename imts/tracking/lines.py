@@ -1,0 +1,56 @@
+"""Events as lines of a journal: quick for plain numbers, patient with everything else people log."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from shared.contracts.events import LOG, finite
+
+MAX_LINE_BYTES = 60_000
+"""Less than the log takes for one event."""
+_DEPTH = 12
+
+
+def _scalar(value: object) -> object:
+    """A number out of an array library's scalar; for what is no number, what it prints as."""
+    if callable(item := getattr(value, "item", None)):
+        try:
+            return item()
+        except (ValueError, TypeError, RuntimeError):
+            # More than one element.
+            return str(value)
+    return str(value)
+
+
+_encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_scalar, check_circular=False)
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    if depth > _DEPTH:
+        return "…"
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, depth + 1) for item in value]
+    return _scalar(value)
+
+
+def encode(event_type: str, data: Mapping[str, object], at: datetime | None = None) -> bytes:
+    """One whole line; what JSON cannot carry becomes null or text, what is too large a note of it."""
+    event = {"event_type": event_type, "timestamp": (at or datetime.now(UTC)).isoformat(), "data": data}
+    try:
+        text = _encoder.encode(event)
+    except (ValueError, TypeError, RecursionError):
+        text = _encoder.encode({**event, "data": finite(_plain(data))})
+    if len(text) > MAX_LINE_BYTES:
+        text = _encoder.encode(
+            {**event, "event_type": LOG, "data": note(f"{len(text)} bytes is too much for one event")}
+        )
+    return text.encode() + b"\n"
+
+
+def note(message: str) -> dict[str, object]:
+    """Data of the event that stands where another could not."""
+    return {"level": "warning", "message": message}
