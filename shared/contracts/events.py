@@ -28,6 +28,7 @@ LOG = "log"
 ATTEMPT_ENDED = "attempt_ended"
 ATTEMPT_LOG_INCOMPLETE = "attempt_log_incomplete"
 STREAM_END = "stream_end"
+FAREWELL = "farewell"
 """Wire only: never stored, sent after a job's terminal event."""
 
 
