@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import callbacks, memory, overhead, submission
+from tests.bench import callbacks, fanout, memory, overhead, submission
 from tests.bench.overhead import wait_for_spare
 from tests.bench.table import Figure, write
 from tests.mesh import running_mesh
@@ -34,10 +34,15 @@ def _submission_mysql(folder: Path, options: argparse.Namespace) -> list[Figure]
     return submission.measure("mysql", options.mlflow, folder)
 
 
+def _fanout(folder: Path, _: argparse.Namespace) -> list[Figure]:
+    return fanout.measure(folder)
+
+
 MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "memory": _memory,
     "overhead": _overhead,
     "callbacks": _callbacks,
+    "fanout": _fanout,
     "submission-sqlite": _submission_sqlite,
     "submission-mysql": _submission_mysql,
 }
