@@ -172,10 +172,14 @@ def _storm(listeners: Listeners, publisher: Publisher, plan: dict[str, Any]) -> 
     keeper = Listeners({**plan, "count": 1})
     keeper.open()
     keeper.wait_for_heads(5)
+    # Through ASGI the head comes before the subscription.
+    time.sleep(0.3)
     for _ in range(plan["missed"] // 50):
         publisher.publish(50, plan["topics"][0], time.time())
         keeper.read(0.01)
+    deadline = time.monotonic() + plan["patience_s"]
     while keeper.received < plan["missed"]:
+        assert time.monotonic() < deadline, "the topic never filled"
         publisher.flush()
         keeper.read(0.05)
     began = time.monotonic()
