@@ -1,8 +1,10 @@
 """A FastAPI app on a real uvicorn: streams need one, because httpx's ASGITransport buffers."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -11,13 +13,26 @@ from tests.waiting import eventually
 
 
 @contextmanager
-def live_server(app: FastAPI, port: int = 0) -> Iterator[str]:
+def live_server(
+    app: FastAPI,
+    port: int = 0,
+    http: type[asyncio.Protocol] | Literal["auto"] = "auto",
+    loop: Literal["auto", "asyncio", "uvloop"] = "auto",
+) -> Iterator[str]:
     """Serve `app` from a thread on a free port, and answer its URL; the lifespan has begun by then.
 
     Close your streams before leaving: whatever is still open then is cut after a second.
     """
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=1,
+        http=http,
+        loop=loop,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="live-server", daemon=True)

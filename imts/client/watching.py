@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from imts.client.errors import ClientError, ImtsApiError, unreachable
 from imts.client.transport import open_http
-from shared.contracts.events import STREAM_END, Event
+from shared.contracts.events import FAREWELL, STREAM_END, Event
 
 _SILENCE_S = 60.0
 """Without even a heartbeat for this long, the connection is taken for dead."""
@@ -86,7 +86,7 @@ class EventStream:
             for message in source.iter_sse():
                 if message.event == STREAM_END:
                     yield None
-                elif message.data:
+                elif message.data and message.event != FAREWELL:
                     yield _event_of(message.data)
 
 

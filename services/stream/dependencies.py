@@ -11,8 +11,9 @@ from shared.contracts.events import MAX_SEQ, Producer, Topic
 from shared.kit.auth import Tickets
 
 
-def stream_of(connection: HTTPConnection) -> Stream:
+async def stream_of(connection: HTTPConnection) -> Stream:
     """The running service."""
+    # A plain function would cost every request a trip to the thread pool.
     stream = connection.app.state.stream
     assert isinstance(stream, Stream)
     return stream

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.stream.log.entries import Record
 from shared.contracts.base import JsonObject
-from shared.contracts.events import STREAM_END
+from shared.contracts.events import FAREWELL, STREAM_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,15 @@ def sse_notice(event: str, data: JsonObject, seq: int | None = None) -> bytes:
     """An SSE event that is not in the log: `reset`, `stream_end`."""
     head = "" if seq is None else f"id: {seq}\n"
     return f"{head}event: {event}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+HEARTBEAT = b": heartbeat\n"
+"""A comment line and no blank line: some clients take a block of nothing but comments for an empty message."""
+
+
+def sse_farewell(reason: str, last_seq: int, retry_ms: int) -> bytes:
+    """Said before the server closes a stream that has not ended: resume after `retry_ms`."""
+    return f"retry: {retry_ms}\n".encode() + sse_notice(FAREWELL, {"reason": reason, "last_seq": last_seq})
 
 
 def sse_end(last_seq: int) -> bytes:

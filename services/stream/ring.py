@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 
 from services.stream.frames import Frame
 
@@ -34,9 +33,21 @@ class Ring:
         while len(self._frames) > self._max_events or (self._bytes > self._max_bytes and len(self._frames) > 1):
             self._bytes -= len(self._frames.popleft().sse)
 
-    def after(self, seq: int, limit: int = 256) -> list[Frame]:
-        """The run that follows `seq`; empty when the ring begins later or ends there."""
-        if not self._frames or seq + 1 < self._frames[0].seq or seq >= self.last_seq:
+    def holds(self, seq: int) -> bool:
+        """Whether the event numbered `seq` is here."""
+        return bool(self._frames) and self._frames[0].seq <= seq <= self.last_seq
+
+    def after(self, seq: int, max_bytes: int = 32 * 1024) -> list[Frame]:
+        """The run that follows `seq`, one event at least; empty when the ring begins later or ends there."""
+        if not self.holds(seq + 1):
             return []
-        start = seq + 1 - self._frames[0].seq
-        return list(islice(self._frames, start, start + limit))
+        frames = self._frames
+        run: list[Frame] = []
+        size = 0
+        for place in range(seq + 1 - frames[0].seq, len(frames)):
+            frame = frames[place]
+            size += len(frame.sse)
+            if run and size > max_bytes:
+                break
+            run.append(frame)
+        return run

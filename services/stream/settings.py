@@ -29,6 +29,12 @@ class StreamSettings(ServiceSettings):
     heartbeat_s: float = Field(default=15.0, gt=0)
     send_timeout_s: float = Field(default=30.0, gt=0)
     """A listener that takes nothing for this long is let go; it resumes by its last seq."""
+    max_life_s: float = Field(default=3600.0, gt=0)
+    """A stream open for this long is closed with a `farewell`; its listener resumes, here or at another replica."""
+    farewell_retry_ms: int = Field(default=1000, ge=1, le=600_000)
+    """After how long, half to twice as long, each at random."""
+    handoff: bool = False
+    """Write to SSE listeners' sockets directly, where the pinned server allows it; off: through ASGI, a task each."""
     poll_s: float = Field(default=0.1, gt=0)
     """How often replicas look for each other's events while no Redis carries wake-ups."""
     safety_poll_s: float = Field(default=2.0, gt=0)

@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from services.stream import handoff
 from services.stream.bridges.wakeups import Watch
 from services.stream.fanout import Fanout
+from services.stream.hub import Hub
 from services.stream.log.committer import Committer
 from services.stream.log.entries import Record
 from services.stream.log.reading import LogReader
 from services.stream.settings import StreamSettings
+from shared.kit.logs import logger
 from shared.kit.memory import give_back_memory
 from shared.kit.schema import upgrade
 from shared.kit.sql import Database, open_engine
@@ -31,6 +34,7 @@ class Stream:
         database = Database(self._engine)
         self.reader = LogReader(database)
         self.fanout = Fanout(self.reader, settings.ring_events, settings.ring_bytes)
+        self.hub = Hub(self.fanout, settings)
         self._watch = Watch(self.fanout, self.reader, settings.poll_s, settings.safety_poll_s)
         self.committer = Committer(
             database, self._committed, lanes=settings.commit_lanes,
@@ -57,7 +61,10 @@ class Stream:
         set_thread_limit(self.settings.threads)
         await in_thread(upgrade, self._engine, MIGRATIONS)
         await in_thread(give_back_memory)
-        bodies = [*self.committer.tasks(), ("watch", self._watch.run)]
+        self.hub.is_open = self.settings.handoff and await handoff.works()
+        if self.settings.handoff and not self.hub.is_open:
+            logger.warning("this server does not give sockets away; SSE goes through ASGI, a task a listener")
+        bodies = [*self.committer.tasks(), ("watch", self._watch.run), ("sweep", self.hub.sweep)]
         if self._redis is not None:
             bodies += [("redis listener", self._redis.listen), ("redis speaker", self._redis.speak)]
         try:

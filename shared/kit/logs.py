@@ -1,7 +1,6 @@
 """The door to loguru: one sink, constant messages, values as arguments."""
 
 import logging
-import re
 import sys
 from typing import Any, Literal
 
@@ -15,20 +14,16 @@ _TEXT = (
 )
 
 
-# uvicorn logs each WebSocket with its whole address.
-_TICKET = re.compile(r"([?&]ticket=)[^&\s\"]+")
-
-
 class _ToLoguru(logging.Handler):
     """Sends the standard library's records (uvicorn, alembic, httpx) to the same sink."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level: str | int = record.levelname if record.levelname in logging.getLevelNamesMapping() else record.levelno
-        logger.opt(depth=6, exception=record.exc_info).log(level, "{}", _TICKET.sub(r"\1***", record.getMessage()))
+        logger.opt(depth=6, exception=record.exc_info).log(level, "{}", record.getMessage())
 
 
 def _is_no_address(record: logging.LogRecord) -> bool:
-    """Keep uvicorn's line for each WebSocket out: it prints the whole query, and people put keys there."""
+    """Keep uvicorn's line for each WebSocket out: it prints the whole query, and tickets and keys are there."""
     return "WebSocket %s" not in str(record.msg)
 
 

@@ -1,5 +1,8 @@
 """How a service becomes a process: title, logs, uvicorn."""
 
+import asyncio
+from typing import Literal
+
 import uvicorn
 from fastapi import FastAPI
 from setproctitle import setproctitle
@@ -11,11 +14,13 @@ _GRACE_S = 5
 """Long streams are cut this long after SIGTERM; a resuming client loses nothing."""
 
 
-def serve(service: str, app: FastAPI, settings: ServiceSettings) -> None:
-    """Run `app` until SIGTERM."""
+def serve(
+    service: str, app: FastAPI, settings: ServiceSettings, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
+) -> None:
+    """Run `app` until SIGTERM; `http` speaks the protocol."""
     setproctitle(f"imts:{service}")
     configure_logs(service, settings.log_level, settings.log_format)
     uvicorn.run(
         app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=_GRACE_S, ws_max_size=settings.max_body_bytes,
+        timeout_graceful_shutdown=_GRACE_S, ws_max_size=settings.max_body_bytes, http=http,
     )  # fmt: skip

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import callbacks, memory, overhead, submission, tracking
+from tests.bench import callbacks, fanout, memory, overhead, submission, tracking
 from tests.bench.overhead import wait_for_spare
 from tests.bench.table import Figure, write
 from tests.mesh import running_mesh
@@ -38,10 +38,15 @@ def _tracking(folder: Path, _: argparse.Namespace) -> list[Figure]:
     return tracking.measure(folder)
 
 
+def _fanout(folder: Path, _: argparse.Namespace) -> list[Figure]:
+    return fanout.measure(folder)
+
+
 MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "memory": _memory,
     "overhead": _overhead,
     "callbacks": _callbacks,
+    "fanout": _fanout,
     "submission-sqlite": _submission_sqlite,
     "submission-mysql": _submission_mysql,
     "tracking": _tracking,

@@ -28,7 +28,7 @@ DOORS = {
     "sse_starlette": ("services/stream/",),
     "torch": ("services/training/", "services/evaluator/"),
     "transformers": ("services/training/", "services/evaluator/", "imts/tracking/transformers.py"),
-    "uvicorn": ("shared/kit/serve.py",),
+    "uvicorn": ("shared/kit/serve.py", "services/stream/handoff.py"),
 }
 MAY_CATCH_EVERYTHING = {
     "shared/kit/tasks.py": "the supervisor of background tasks",

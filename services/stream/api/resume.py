@@ -32,7 +32,11 @@ class Start:
 
 async def find_start(stream: Stream, topic: str, wanted: int) -> Start:
     """Compare the listener's wish with the log."""
+    # Known without asking the log: there is more for this listener, so it is neither ahead nor at the end.
+    if wanted < (reach := stream.fanout.reach(topic)):
+        return Start(topic, wanted, reach, was_ahead=False, is_over=False)
     position = await in_thread(stream.reader.position, topic)
+    stream.fanout.advance(topic, position.last_seq)
     after = min(wanted, position.last_seq)
     was_ahead = wanted > position.last_seq
     return Start(topic, after, position.last_seq, was_ahead, position.is_ended and after >= position.last_seq)

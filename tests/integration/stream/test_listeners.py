@@ -13,8 +13,7 @@ from blockbuster import blockbuster_ctx
 from services.stream.app import create_app
 from services.stream.wiring import Stream
 from tests.integration.stream.client import StreamCaller, metrics, new_job, phase
-from tests.integration.stream.conftest import settings_for
-from tests.live_server import live_server
+from tests.integration.stream.conftest import Delivery, settings_for
 from tests.waiting import eventually
 
 
@@ -31,10 +30,10 @@ class Inside:
 
 
 @pytest.fixture
-def inside(tmp_path: Path) -> Iterator[Inside]:
+def inside(tmp_path: Path, delivery: Delivery) -> Iterator[Inside]:
     """A service that lets go of a listener after two seconds."""
     app = create_app(settings_for("", tmp_path, send_timeout_s=2))
-    with live_server(app) as url, StreamCaller(url) as caller:
+    with delivery.serve(app) as url, StreamCaller(url) as caller:
         yield Inside(caller, app.state.stream)
 
 

@@ -78,7 +78,7 @@ def test_a_job_that_has_not_begun_is_waited_for_with_heartbeats(embedded: Stream
     with embedded.http.stream("GET", "/api/stream/metrics", params=params) as response:
         lines = response.iter_lines()
         assert response.headers["content-type"].startswith("text/event-stream")
-        assert [next(lines) for _ in range(3)] == [": welcome", ": heartbeat", ": heartbeat"]
+        assert [next(lines) for _ in range(3)] == [": welcome", "retry: 1000", ": heartbeat"]
         _finish(embedded, job)
         assert "event: stream_end" in list(lines)
 

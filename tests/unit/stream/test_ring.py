@@ -27,7 +27,9 @@ def test_it_answers_what_follows_a_cursor() -> None:
     assert _seqs(ring, 3) == [4, 5]
     assert _seqs(ring, 5) == []
     assert _seqs(ring, 99) == []
-    assert [frame.seq for frame in ring.after(0, limit=2)] == [1, 2]
+    size = len(ring.after(0)[0].sse)
+    assert [frame.seq for frame in ring.after(0, max_bytes=2 * size)] == [1, 2]
+    assert [frame.seq for frame in ring.after(0, max_bytes=1)] == [1]
 
 
 def test_it_forgets_the_oldest_by_number_and_by_bytes() -> None:

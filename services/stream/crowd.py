@@ -1,0 +1,255 @@
+"""A topic's handed-over listeners: one pump for all, which joins what a cursor missed once and writes it to each."""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from services.stream.fanout import Feed
+from services.stream.frames import Frame, sse_end, sse_farewell
+from services.stream.handoff import Heir
+from services.stream.ring import Ring
+from shared.kit.errors import Unavailable
+from shared.kit.logs import logger
+
+_CHUNK = 64 * 1024
+"""Most that one listener is written in one turn of the loop."""
+_PARKED = 16 * 1024
+"""Most that waits in memory for a listener whose socket is full; the rest of what it misses stays a number."""
+
+Place = tuple[int, int]
+"""The last event a listener has in full, and how many bytes of the one after."""
+
+
+class Group:
+    """Listeners at the same place."""
+
+    __slots__ = ("members", "place")
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.members: dict[int, Listener] = {}
+
+
+class Listener(Heir):
+    """One connection: in a group of its crowd while it takes what it is sent, alone while its socket is full."""
+
+    __slots__ = ("crowd", "ends_at", "group", "is_leaving", "is_paused", "paused_since")
+
+    def __init__(self, crowd: "Crowd", after: int, ends_at: float) -> None:
+        self.crowd = crowd
+        self.group = Group((after, 0))
+        self.ends_at = ends_at
+        self.is_paused = False
+        self.is_leaving = False
+        self.paused_since = 0.0
+
+    def begin(self, head: bytes) -> None:
+        """Say `head`, then follow the topic."""
+        self.transport.write(head)
+        # The pause may have been told to the protocol before this one; the resumption will come here.
+        if not self.is_paused and self.transport.get_write_buffer_size() > 0:
+            self.pause_writing()
+        self.crowd.place(self, self.group.place)
+
+    def say_last(self, words: bytes) -> None:
+        """Say `words` and close; what is in the middle of an event is not interrupted, only closed."""
+        if not self.is_leaving:
+            self.is_leaving = True
+            self.crowd.leave(self)
+            if self.group.place[1] == 0:
+                self.transport.write(words)
+            self.transport.close()
+
+    def farewell(self, reason: str, retry_ms: int) -> None:
+        """Ask the client to come again, each at a time of its own."""
+        self.say_last(sse_farewell(reason, self.group.place[0], random.randint(retry_ms // 2, retry_ms * 2)))  # noqa: S311 - spreads load, guards nothing
+
+    def beat(self, words: bytes) -> None:
+        """Show that the connection lives, unless that is seen anyway."""
+        if not self.is_paused and not self.is_leaving and self.group.place[1] == 0:
+            self.transport.write(words)
+
+    def pause_writing(self) -> None:
+        """The socket is full: a write past the transport would now overtake what it holds back."""
+        self.is_paused = True
+        self.crowd.leave(self)
+        self.group = Group(self.group.place)
+        self.paused_since = time.monotonic()
+        self.crowd.stalled[self] = None
+
+    def resume_writing(self) -> None:
+        """The socket has taken everything; go on from the place it stopped at."""
+        self.is_paused = False
+        self.crowd.stalled.pop(self, None)
+        if not self.is_leaving:
+            self.crowd.place(self, self.group.place)
+
+    def connection_lost(self, fault: Exception | None) -> None:
+        """Nothing of it stays."""
+        super().connection_lost(fault)
+        self.is_leaving = True
+        self.crowd.stalled.pop(self, None)
+        self.crowd.leave(self)
+        self.crowd.gone(self)
+
+    def shutdown(self) -> None:
+        """The server stops; another one, or the next, goes on."""
+        self.farewell("shutting_down", 1000)
+
+
+def moved(place: Place, run: Sequence[Frame], count: int) -> Place:
+    """The place `count` bytes further along `run`, which begins after the place's event."""
+    seq, done = place
+    done += count
+    for frame in run:
+        if done < len(frame.sse):
+            break
+        done -= len(frame.sse)
+        seq = frame.seq
+    return seq, done
+
+
+class Crowd:
+    """Everybody handed over who follows one topic, grouped by what they have."""
+
+    def __init__(self, feed: Feed, stalled: dict[Listener, None], gone: Callable[[Listener], None]) -> None:
+        self.feed = feed
+        self.stalled = stalled
+        self.gone = gone
+        self._groups: dict[Place, Group] = {}
+        self._ended_at: int | None = None
+        self._is_due = False
+        self._refill: asyncio.Task[None] | None = None
+        feed.on_more = self.schedule
+
+    def schedule(self) -> None:
+        """Pump in this turn of the loop, once however often it is asked."""
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def place(self, listener: Listener, place: Place) -> None:
+        """Have `listener` sent what follows `place`; later, if its socket is full."""
+        if place == (self._ended_at, 0):
+            listener.group = Group(place)
+            listener.say_last(sse_end(place[0]))
+        elif listener.is_paused:
+            listener.group = Group(place)
+        else:
+            listener.group = self._groups.setdefault(place, Group(place))
+            listener.group.members[listener.fd] = listener
+            if place[0] < self.feed.newest:
+                self.schedule()
+
+    def leave(self, listener: Listener) -> None:
+        """Send it nothing more."""
+        group = listener.group
+        if group.members.pop(listener.fd, None) and not group.members and self._groups.get(group.place) is group:
+            del self._groups[group.place]
+
+    def _behind(self) -> list[Group]:
+        return [group for group in self._groups.values() if group.place[0] < self.feed.newest]
+
+    def _pump(self) -> None:
+        self._is_due = False
+        if self._send(self.feed.ring):
+            self.schedule()
+        elif self._refill is None and self._behind():
+            self._refill = asyncio.create_task(self._refill_from_log())
+            self._refill.add_done_callback(self._refilled)
+
+    def _send(self, source: Ring) -> bool:
+        """Write each group one chunk of what `source` has for it; whether there may be more."""
+        has_more = False
+        for group in self._behind():
+            if run := source.after(group.place[0], max_bytes=_CHUNK):
+                self._write(group, run)
+                has_more = has_more or (run[-1].seq < min(self.feed.newest, source.last_seq) or bool(group.place[1]))
+        return has_more
+
+    def _write(self, group: Group, run: Sequence[Frame]) -> None:
+        place = group.place
+        del self._groups[place]
+        joined = run[0].sse if len(run) == 1 else b"".join([frame.sse for frame in run])
+        chunk = joined if place[1] == 0 and len(joined) <= _CHUNK else joined[place[1] : place[1] + _CHUNK]
+        size = len(chunk)
+        write = os.write
+        full: list[tuple[int, int]] = []
+        lost: list[int] = []
+        for fd in group.members:
+            try:
+                sent = write(fd, chunk)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                lost.append(fd)
+                continue
+            if sent != size:
+                full.append((fd, sent))
+        if run[-1].ends_topic:
+            self._ended_at = run[-1].seq
+        for fd in lost:
+            group.members.pop(fd).transport.abort()
+        slow = [(group.members.pop(fd), sent) for fd, sent in full]
+        self._move(group, moved(place, run, size))
+        for listener, sent in slow:
+            rest = chunk[sent : sent + _PARKED]
+            listener.transport.write(rest)
+            self.place(listener, moved(place, run, sent + len(rest)))
+
+    def _move(self, group: Group, place: Place) -> None:
+        group.place = place
+        if place == (self._ended_at, 0):
+            words = sse_end(place[0])
+            for listener in list(group.members.values()):
+                listener.say_last(words)
+        elif place in self._groups:
+            for listener in group.members.values():
+                self.place(listener, place)
+        elif group.members:
+            self._groups[place] = group
+
+    async def _refill_from_log(self) -> None:
+        """Read the log in pages for those behind the ring, the furthest behind first."""
+        while waiting := self._misses():
+            lowest = min(group.place for group in waiting)[0]
+            page = await self.feed.read(lowest)
+            if not page:
+                # The log is shorter than it was known to be (restored from a backup): wait for it to grow again.
+                self.feed.newest = lowest
+                return
+            shelf = Ring(len(page), sum(len(frame.sse) for frame in page))
+            shelf.offer(page)
+            while True:
+                if not self._send(shelf):
+                    break
+                await asyncio.sleep(0)
+
+    def _misses(self) -> list[Group]:
+        return [group for group in self._behind() if not self.feed.ring.holds(group.place[0] + 1)]
+
+    def _refilled(self, task: asyncio.Task[None]) -> None:
+        self._refill = None
+        if task.cancelled():
+            return
+        fault = task.exception()
+        if fault is None:
+            self.schedule()
+            return
+        if not isinstance(fault, Unavailable):
+            raise fault
+        logger.warning("streams of {} are cut: the log cannot be read; their listeners resume", self.feed.topic)
+        self._cut(self._misses())
+
+    def _cut(self, groups: Iterable[Group]) -> None:
+        for group in groups:
+            for listener in list(group.members.values()):
+                listener.farewell("log_unreadable", 1000)
+
+    def close(self) -> None:
+        """Nobody listens any more."""
+        self.feed.on_more = None
+        if self._refill is not None:
+            self._refill.cancel()
