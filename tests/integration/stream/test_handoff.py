@@ -128,7 +128,7 @@ def test_a_stream_open_for_long_is_closed_with_a_farewell(delivery: Delivery, tm
 
 def test_nobody_without_a_key_is_handed_over(delivery: Delivery, tmp_path: Path) -> None:
     app = create_app(settings_for("", tmp_path))
-    with delivery.serve(app) as url, _raw(url, new_job(), token="wrong.wrong.wrong") as raw:
+    with delivery.serve(app) as url, _raw(url, new_job(), token="service.wrong.wrong.wrong") as raw:
         assert raw.recv(4096).startswith(b"HTTP/1.1 401 ")
 
 
