@@ -66,9 +66,9 @@ class Reporter:
         return not self._deliveries
 
     def progress(self, folder: AttemptFolder) -> Progress:
-        """The newest figures of an attempt; blocking for one that was reported long ago."""
+        """The newest figures of an attempt; an ended one's log is read to its end, which blocks once."""
         delivery = self._deliveries.get(folder.attempt_id)
-        if delivery is not None:
+        if delivery is not None and not folder.exit.exists():
             return delivery.tail.progress
         if folder.attempt_id not in self._done:
             tail = Tail(folder)
