@@ -21,8 +21,8 @@ _TOPICS = 64
 _EVENTS = 512
 _AT_ONCE = 4
 """Topics sent side by side; more would take the processor from requests."""
-_REST = 2.0
-"""A backlog leaves two thirds of the time to requests."""
+_REST = 4.0
+"""A backlog leaves four fifths of the time to requests."""
 _IDLE_S = 5.0
 _FIRST_DELAY_S = 0.1
 _LAST_DELAY_S = 5.0
