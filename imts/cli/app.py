@@ -5,6 +5,7 @@ import sys
 import typer
 
 from imts.cli.artifacts import artifacts
+from imts.cli.backup import backup, restore
 from imts.cli.datasets import datasets
 from imts.cli.jobs import jobs, pause, resume, retry, stop
 from imts.cli.logs import logs
@@ -27,7 +28,23 @@ app = typer.Typer(
     "Reads IMTS_URL and IMTS_API_KEY; without them it talks to the mesh that `imts up` started. "
     "Exit codes: 0 done, 1 the job did not succeed, 2 wrong usage, 3 the server does not answer.",
 )
-for command in (up, train, analyse, evaluate, jobs, watch, stop, pause, resume, retry, logs, artifacts, sync):
+for command in (
+    up,
+    train,
+    analyse,
+    evaluate,
+    jobs,
+    watch,
+    stop,
+    pause,
+    resume,
+    retry,
+    logs,
+    artifacts,
+    sync,
+    backup,
+    restore,
+):
     app.command()(command)
 app.add_typer(datasets, name="datasets")
 app.add_typer(models, name="models")

@@ -10,6 +10,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, MetaData, text
 
 from shared.kit.errors import Unavailable
+from shared.kit.schema import HEAD
 from shared.kit.sql import open_engine
 
 _LOCK_WAIT_S = 60
@@ -30,13 +31,13 @@ def _one_at_a_time(connection: Connection) -> Iterator[None]:
         connection.execute(text(f"SELECT RELEASE_LOCK({name})"))
 
 
-def migrate(engine: Engine, package: str) -> None:
-    """Apply the migrations in `package` (its `env.py` calls `run_env`) up to the newest."""
+def migrate(engine: Engine, package: str, revision: str = HEAD) -> None:
+    """Apply the migrations in `package` (its `env.py` calls `run_env`) up to `revision`."""
     config = Config()
     config.set_main_option("script_location", str(files(package)))
     with engine.connect() as connection, _one_at_a_time(connection):
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
         connection.commit()
 
 
@@ -50,14 +51,14 @@ def run_env(metadata: MetaData) -> None:
         context.run_migrations()
 
 
-def main(package: str) -> None:
+def main(package: str, revision: str) -> None:
     """Migrate the database whose address stands on standard input."""
     engine = open_engine(sys.stdin.read(), pool_size=1)
     try:
-        migrate(engine, package)
+        migrate(engine, package, revision)
     finally:
         engine.dispose()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -20,6 +20,8 @@ DOORS = {
     "redis": ("services/stream/",),
     "sqlalchemy": (
         "shared/kit/sql.py",
+        "shared/kit/dump.py",
+        "shared/kit/backup.py",
         "shared/kit/schema.py",
         "shared/kit/migrations.py",
         "orchestrator/db/",
