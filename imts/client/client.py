@@ -62,7 +62,14 @@ class Client:
 
     def watch(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
         """A job's events as they happen, past `after`; ends with the job, survives restarts on the way."""
-        yield from EventStream(self.stream_url(), self._key, self._patience_s).follow(job_id, after)
+        yield from self._events().follow_job(job_id, after)
+
+    def watch_project(self, project: str, *, after: int = 0) -> Iterator[Event]:
+        """How the jobs and runs of a project come and go, past `after`; `data["job_id"]` says whose event it is."""
+        yield from self._events().follow_project(project, after)
+
+    def _events(self) -> EventStream:
+        return EventStream(self.stream_url(), self._key, self._patience_s)
 
     def wait(self, job_id: str, *, within_s: float | None = None) -> JobView:
         """The job once it has ended; TimeoutError when that takes longer than `within_s`."""

@@ -1,10 +1,11 @@
-"""Follow a job's events over SSE, across cut connections, with no gap and no repeat."""
+"""Follow a log's events over SSE, across cut connections, with no gap and no repeat."""
 
 import json
 import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import httpx
 from httpx_sse import SSEError, connect_sse
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 
 from imts.client.errors import ClientError, ImtsApiError, unreachable
 from imts.client.transport import open_http
-from shared.contracts.events import FAREWELL, STREAM_END, Event
+from shared.contracts.events import FAREWELL, STREAM_END, Event, project_topic
 
 _SILENCE_S = 60.0
 """Without even a heartbeat for this long, the connection is taken for dead."""
@@ -43,7 +44,7 @@ class _Patience:
 
 
 class EventStream:
-    """The events of one job, from the stream service."""
+    """The events of one topic, from the stream service."""
 
     def __init__(
         self, stream_url: str, key: str, patience_s: float = 120.0, sleep: Callable[[float], None] = time.sleep
@@ -53,14 +54,21 @@ class EventStream:
         self._patience_s = patience_s
         self._sleep = sleep
 
-    def follow(self, job_id: str, after: int = 0) -> Iterator[Event]:
+    def follow_job(self, job_id: str, after: int = 0) -> Iterator[Event]:
         """Every event past `after`, in order, until the job's log has ended."""
+        return self._follow("/api/stream/metrics", {"job_id": job_id}, after)
+
+    def follow_project(self, project: str, after: int = 0) -> Iterator[Event]:
+        """Every event past `after`, in order, for ever."""
+        return self._follow(f"/v1/topics/{quote(project_topic(project))}/stream", {}, after)
+
+    def _follow(self, path: str, query: dict[str, str], after: int) -> Iterator[Event]:
         patience = _Patience(self._patience_s, self._sleep)
         cursor = after
         with open_http(self._url, self._key, httpx.Timeout(_SILENCE_S, connect=5.0)) as http:
             while True:
                 try:
-                    for event in self._connect(http, job_id, cursor):
+                    for event in self._connect(http, path, query, cursor):
                         if event is None:
                             return
                         patience.renew()
@@ -73,11 +81,10 @@ class EventStream:
                         raise unreachable(self._url, cause) from fault
                 patience.pause()
 
-    def _connect(self, http: httpx.Client, job_id: str, cursor: int) -> Iterator[Event | None]:
+    def _connect(self, http: httpx.Client, path: str, query: dict[str, str], cursor: int) -> Iterator[Event | None]:
         """The events of one connection; None stands for the end of the log."""
         headers = {"last-event-id": str(cursor)} if cursor else {}
-        query = {"job_id": job_id}
-        with connect_sse(http, "GET", "/api/stream/metrics", params=query, headers=headers) as source:
+        with connect_sse(http, "GET", path, params=query, headers=headers) as source:
             if source.response.is_server_error:
                 source.response.raise_for_status()
             if not source.response.is_success:

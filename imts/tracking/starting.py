@@ -1,6 +1,7 @@
 """Beginning a run, and the promise that it ends when the script does."""
 
 import atexit
+import re
 import secrets
 import sys
 import threading
@@ -15,6 +16,7 @@ from imts.tracking.run import Run
 from imts.tracking.sender import Sender
 from imts.tracking.sending import Delivery, open_log
 from imts.tracking.unsent import Unsent
+from shared.contracts.base import NAME_PATTERN
 from shared.contracts.events import RUN_STARTED
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -35,10 +37,12 @@ def start(
     folder: Path | None = None,
     connect: Callable[[], Transport] = open_log,
 ) -> Run:
-    """Begin a run; never waits for the server, and never fails because it is away.
+    """Begin a run; never waits for the server, and never fails because it is away. ValueError: `project` is no name.
 
     Server and key come from IMTS_URL and IMTS_API_KEY, or from the mesh that `imts up` started last.
     """
+    if not re.fullmatch(NAME_PATTERN, project):
+        raise ValueError("a project is a name: letters, digits, `.`, `_` and `-`, at most 96")
     folder = folder or runs_folder()
     has_leftovers = bool(journals(folder))
     run_id = _new_run_id()

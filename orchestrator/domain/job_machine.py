@@ -72,7 +72,7 @@ def _record(job: Job, from_phase: Phase | None, now: datetime) -> Moved:
     entry = HistoryEntry(job.job_id, now, from_phase, job.phase, job.why, job.attempt)
     event = OutboxEvent(
         topic=job_topic(job.job_id), producer_seq=job.event_seq, event_type=PHASE_CHANGED, timestamp=now,
-        attempt=job.attempt, data={"from": from_phase, "to": job.phase, "why": job.why},
+        attempt=job.attempt, data={"from": from_phase, "to": job.phase, "why": job.why, "project": job.project},
         after_drain=job.phase in TERMINAL,
     )  # fmt: skip
     return Moved(job, entry, event)

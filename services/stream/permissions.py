@@ -7,6 +7,7 @@ from shared.contracts.events import (
     ATTEMPT_LOG_INCOMPLETE,
     PHASE_CHANGED,
     RUN_FINISHED,
+    RUN_STARTED,
     AppendRequest,
     is_run_topic,
     job_topic,
@@ -16,10 +17,11 @@ from shared.kit.errors import Forbidden
 
 _MESH_PRODUCER = re.compile(r"orchestrator|job-[0-9a-z]{26}\.[0-9]+")
 _MESH_EVENTS = frozenset({PHASE_CHANGED, ATTEMPT_ENDED, ATTEMPT_LOG_INCOMPLETE})
+_RUN_EVENTS = frozenset({RUN_STARTED, RUN_FINISHED})
 
 
 def require_own_events(principal: Principal, topic: str, request: AppendRequest) -> None:
-    """Refuse a person who speaks for the mesh, and anybody but the run itself who ends a run."""
+    """Refuse a person who speaks for the mesh, and anybody but the run itself who begins or ends a run."""
     _require_the_run_itself(topic, request)
     if principal.kind == "service":
         return
@@ -34,5 +36,5 @@ def _require_the_run_itself(topic: str, request: AppendRequest) -> None:
     if is_run_topic(topic) and topic == job_topic(request.producer):
         return
     for place, event in enumerate(request.events):
-        if event.event_type == RUN_FINISHED:
-            raise Forbidden("only the run's own producer ends a run", param=f"events.{place}.event_type")
+        if event.event_type in _RUN_EVENTS:
+            raise Forbidden("only the run's own producer begins and ends a run", param=f"events.{place}.event_type")

@@ -43,6 +43,11 @@ def job_topic(job_id: str) -> str:
     return f"job:{job_id}"
 
 
+def project_topic(project: str) -> str:
+    """The topic that tells how the jobs and runs of a project come and go."""
+    return f"project:{project}"
+
+
 def is_run_topic(topic: str) -> bool:
     """Whether the log belongs to a run of somebody's own trainer."""
     return topic.startswith("job:run-")

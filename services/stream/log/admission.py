@@ -5,6 +5,7 @@ from datetime import UTC
 
 from pydantic import JsonValue
 
+from services.stream.log import projects
 from services.stream.log.entries import Entry, dump, ends_topic
 from shared.contracts.events import MAX_EVENT_BYTES, MAX_SEQ, METRICS_UPDATE, NewEvent
 from shared.kit.errors import InvalidRequest, TooLarge
@@ -61,9 +62,10 @@ def _admit_one(topic: str, event: NewEvent, where: str) -> Entry:
     if event.timestamp.year not in _YEARS:
         raise InvalidRequest(f"{where}.timestamp must lie between 1970 and 2999", param=f"{where}.timestamp")
     figures = event.data if event.event_type == METRICS_UPDATE else None
+    project, news = projects.told(topic, event, f"{where}.data")
     return Entry(
         event.event_type, event.attempt, step, event.timestamp.astimezone(UTC), data,
-        ends_topic(topic, event.event_type, data), figures,
+        ends_topic(topic, event.event_type, data), figures, project, news,
     )  # fmt: skip
 
 

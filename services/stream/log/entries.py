@@ -41,6 +41,10 @@ class Entry:
     ends_topic: bool
     figures: JsonObject | None
     """The data again, for events that carry figures."""
+    project: str | None = None
+    """Where the topic belongs, if this event says so."""
+    news: str | None = None
+    """Data of the event that tells the project's own topic of this one."""
 
 
 @dataclass(frozen=True, slots=True)

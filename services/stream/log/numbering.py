@@ -15,6 +15,8 @@ class TopicState:
     last_seq: int = 0
     is_ended: bool = False
     figures: JsonObject = field(default_factory=dict)
+    project: str | None = None
+    """Said by the first event that names one, and final."""
 
 
 @dataclass(slots=True)

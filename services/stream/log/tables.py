@@ -14,6 +14,7 @@ topics = Table(
     Column("last_seq", BigInteger, nullable=False),
     Column("is_ended", Boolean, nullable=False),
     Column("figures", JsonText),
+    Column("project", ascii_column(96)),
     Column("updated_at", UtcDateTime, nullable=False),
 )
 

@@ -67,6 +67,29 @@ def test_watch_as_json_is_one_event_a_line(server: FakeServer) -> None:
     assert [json.loads(line)["seq"] for line in done.stdout.splitlines()] == [1, 2, 3]
 
 
+def test_a_projects_jobs_are_watched_on_one_line_each_move(server: FakeServer) -> None:
+    news = sse(
+        event(1, "run_started", job_id="run-1", name="vision"),
+        event(2, "phase_changed", **{"job_id": "job-2", "from": "queued", "to": "failed", "why": "no such column"}),
+        event(3, "run_finished", job_id="run-1", status="succeeded", why=""),
+    )
+    server.answers["GET", "/v1/topics/project%3Ashapes/stream"] = lambda _, handler: open_stream(
+        handler, news, STREAM_END
+    )
+    done = imts(server.url, "watch", "--project", "shapes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["run-1 started: vision", "job-2 failed: no such column", "run-1 succeeded"]
+    as_json = imts(server.url, "watch", "--project", "shapes", "--json")
+    assert [json.loads(line)["seq"] for line in as_json.stdout.splitlines()] == [1, 2, 3]
+
+
+def test_watch_wants_a_job_or_a_project(server: FakeServer) -> None:
+    for words in ([], [JOB_ID, "--project", "shapes"]):
+        refused = imts(server.url, "watch", *words)
+        assert refused.returncode == 2
+        assert "--project" in refused.stderr
+
+
 def test_train_and_watch_in_one(server: FakeServer) -> None:
     serve_events(server, "succeeded")
     server.answers["POST", "/api/training/jobs"] = 202, job_view()

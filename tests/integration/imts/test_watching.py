@@ -37,7 +37,7 @@ def cut_every(count: int) -> Any:
 
 def test_events_come_once_and_in_order_however_often_the_connection_is_cut(server: FakeServer) -> None:
     server.answers[ROUTE] = cut_every(2)
-    events = list(EventStream(server.url, "imts-key", sleep=lambda _: None).follow(JOB_ID))
+    events = list(EventStream(server.url, "imts-key", sleep=lambda _: None).follow_job(JOB_ID))
     assert [event.seq for event in events] == list(range(1, 10))
     assert [asked.headers.get("last-event-id") for asked in server.asked] == [None, "2", "4", "6", "8"]
     assert {asked.headers["authorization"] for asked in server.asked} == {"Bearer imts-key"}
@@ -46,7 +46,7 @@ def test_events_come_once_and_in_order_however_often_the_connection_is_cut(serve
 def test_a_server_that_repeats_events_is_not_repeated(server: FakeServer) -> None:
     answers = iter([sse(*LOG[:3]), sse(*LOG[:5]) + STREAM_END])
     server.answers[ROUTE] = lambda _, handler: open_stream(handler, next(answers))
-    events = list(EventStream(server.url, "k", sleep=lambda _: None).follow(JOB_ID))
+    events = list(EventStream(server.url, "k", sleep=lambda _: None).follow_job(JOB_ID))
     assert [event.seq for event in events] == [1, 2, 3, 4, 5]
 
 
@@ -64,7 +64,7 @@ def test_a_restarting_server_is_waited_for(server: FakeServer) -> None:
             server.answers[ROUTE] = cut_every(9)
 
     server.answers[ROUTE] = 503, problem("starting", "not yet")
-    events = list(EventStream(server.url, "k", sleep=recover).follow(JOB_ID))
+    events = list(EventStream(server.url, "k", sleep=recover).follow_job(JOB_ID))
     assert len(events) == 9
     assert all(0 < pause < 1 for pause in pauses)
 
@@ -79,7 +79,7 @@ def test_a_refusal_ends_the_watch_at_once(server: FakeServer, client: Client) ->
 def test_patience_has_an_end() -> None:
     stream = EventStream(closed_url(), "k", patience_s=0.0, sleep=lambda _: None)
     with pytest.raises(ServerUnreachable, match="no IMTS server answers"):
-        list(stream.follow(JOB_ID))
+        list(stream.follow_job(JOB_ID))
 
 
 def test_the_orchestrator_says_where_the_stream_is(server: FakeServer) -> None:

@@ -63,11 +63,15 @@ class StreamCaller:
         return self.http.get(f"/v1/topics/job:{job}/producers/{producer}").json()
 
     def log(self, job: str) -> list[dict[str, Any]]:
+        """The whole log of a job."""
+        return self.topic_log(f"job:{job}")
+
+    def topic_log(self, topic: str) -> list[dict[str, Any]]:
         """The whole log, page by page."""
         found: list[dict[str, Any]] = []
         while True:
             after = found[-1]["seq"] if found else 0
-            page = self.http.get(f"/v1/topics/job:{job}/events", params={"after": after, "limit": 400}).json()
+            page = self.http.get(f"/v1/topics/{topic}/events", params={"after": after, "limit": 400}).json()
             found += page["data"]
             if not page["has_more"]:
                 return found
@@ -78,6 +82,15 @@ class StreamCaller:
         headers = {} if last_event_id is None else {"last-event-id": last_event_id}
         with connect_sse(
             self.http, "GET", "/api/stream/metrics", params={"job_id": job, "after": after}, headers=headers
+        ) as source:
+            source.response.raise_for_status()
+            yield source.iter_sse()
+
+    @contextmanager
+    def listen_to(self, topic: str, last_event_id: str = "0") -> Iterator[Iterator[ServerSentEvent]]:
+        """An open stream of any topic."""
+        with connect_sse(
+            self.http, "GET", f"/v1/topics/{topic}/stream", headers={"last-event-id": last_event_id}
         ) as source:
             source.response.raise_for_status()
             yield source.iter_sse()

@@ -9,7 +9,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from sqlalchemy import select
 
+from services.stream.log import tables
 from services.stream.log.entries import Entry
 from services.stream.log.numbering import Append, Seal, Write
 from services.stream.log.reading import LogReader
@@ -19,7 +21,7 @@ from shared.kit.migrations import migrate
 from shared.kit.sql import Database, open_engine
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-TOPICS = ["job:a", "job:b", "project:c"]
+TOPICS = ["job:a", "job:b", "project:c", "project:d"]
 PRODUCERS = ["p", "q", "orchestrator"]
 
 
@@ -31,6 +33,7 @@ class Model:
     accepted: dict[tuple[str, str], int] = field(default_factory=dict)
     seals: dict[tuple[str, str], int] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    projects: dict[str, str] = field(default_factory=dict)
 
     def append(self, run: Append) -> str:
         """Event by event, as the design says it."""
@@ -50,7 +53,15 @@ class Model:
             self.logs[run.topic].append((run.producer, number))
             if entry.ends_topic:
                 self.ended.add(run.topic)
+            if entry.news:
+                self._tell(run.topic, entry)
         return ""
+
+    def _tell(self, topic: str, entry: Entry) -> None:
+        project = self.projects.get(topic) or entry.project
+        if project:
+            self.projects[topic] = project
+            self.logs[f"project:{project}"].append((topic.removeprefix("job:"), len(self.logs[topic])))
 
     def seal(self, wish: Seal) -> str:
         key = wish.topic, wish.producer
@@ -62,7 +73,11 @@ class Model:
 def _appends(draw: st.DrawFn) -> Append:
     topic, count = draw(st.sampled_from(TOPICS)), draw(st.integers(1, 4))
     is_last = topic.startswith("job:") and draw(st.integers(0, 14)) == 0
-    entries = tuple(Entry("log", None, None, NOW, "{}", is_last and place == count - 1, None) for place in range(count))
+    tells = st.sampled_from([None, None, "c", "d"]) if topic.startswith("job:") else st.none()
+    entries = tuple(
+        Entry("log", None, None, NOW, "{}", is_last and place == count - 1, None, project, project and "{}")
+        for place, project in enumerate(draw(st.lists(tells, min_size=count, max_size=count)))
+    )
     return Append(topic, draw(st.sampled_from(PRODUCERS)), draw(st.integers(1, 9)), entries)
 
 
@@ -95,11 +110,17 @@ class LogMachine(RuleBasedStateMachine):
         for records in committed.records.values():
             assert [record.seq for record in records] == list(range(records[0].seq, records[-1].seq + 1))
 
+    def _sources(self, topic: str) -> list[tuple[str, int]]:
+        table = tables.events
+        query = select(table.c.producer, table.c.producer_seq).where(table.c.topic == topic).order_by(table.c.seq)
+        return self.database.read(lambda session: [(row[0], row[1]) for row in session.execute(query)])
+
     @invariant()
     def the_log_is_what_the_model_says(self) -> None:
         for topic, expected in self.model.logs.items():
             records, _ = self.reader.page(topic, 0, 1000)
             assert [record.seq for record in records] == list(range(1, len(expected) + 1))
+            assert self._sources(topic) == expected
             position = self.reader.position(topic)
             assert (position.last_seq, position.is_ended) == (len(expected), topic in self.model.ended)
         for topic in TOPICS:

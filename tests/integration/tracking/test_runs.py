@@ -41,6 +41,12 @@ raise ValueError("diverged") if sys.argv[2] == "raise" else SystemExit
 """
 
 
+def test_a_project_that_is_no_name_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a project is a name"):
+        start(project="my project", folder=tmp_path)
+    assert journals(tmp_path) == []
+
+
 def _environment(stream_url: str) -> dict[str, str]:
     return {**os.environ, "IMTS_URL": "http://127.0.0.1:1", "IMTS_API_KEY": KEY, "IMTS_STREAM_URL": stream_url}
 

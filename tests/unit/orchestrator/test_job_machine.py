@@ -33,7 +33,7 @@ def test_a_job_moves_exactly_as_the_table_says(before: Phase, after: Phase) -> N
     step = moved(job, after, "because", NOW)
     assert (step.job.phase, step.job.why, step.job.event_seq) == (after, "because", job.event_seq + 1)
     assert (step.entry.from_phase, step.entry.to_phase, step.entry.attempt) == (before, after, 1)
-    assert step.event.data == {"from": before, "to": after, "why": "because"}
+    assert step.event.data == {"from": before, "to": after, "why": "because", "project": job.project}
     assert step.event.topic == f"job:{JOB_ID}"
     assert step.event.after_drain == (after in TERMINAL)
     assert (step.job.ended_at is not None) == (after in TERMINAL)
