@@ -1,6 +1,5 @@
 """A running stream service on each database."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,12 +73,3 @@ def embedded(tmp_path: Path, delivery: Delivery) -> Iterator[StreamCaller]:
         StreamCaller(url) as caller,
     ):
         yield caller
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port for a process that is started and killed; nobody else had it a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
