@@ -7,6 +7,7 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO_DATA ?= demo-data
+MINUTES ?= 2
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -44,8 +45,8 @@ bench: setup .venv-bench/.installed ## Measure, and print ratios; BENCH="memory 
 	$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --require-hashes -r requirements/bench.lock
 	touch $@
 
-chaos: setup ## Kill processes on purpose and check that nothing is lost
-	$(BIN)/pytest tests/chaos $(PYTEST)
+chaos: setup ## Break things on purpose, at length; SEED=… MINUTES=… make the same faults again
+	CHAOS_SEED=$(SEED) CHAOS_MINUTES=$(MINUTES) $(BIN)/pytest tests/chaos -rP $(PYTEST)
 
 docs: setup ## Write the generated parts of the documents
 	$(BIN)/python -m tools.documents
