@@ -24,7 +24,7 @@ class Conclusion:
 
 def conclude(job: Job, report: ExitReport, retry_backoff_s: float) -> Conclusion:
     """The job's phase after its newest attempt ended; a user's stop outranks everything but success."""
-    if report.outcome is Outcome.SUCCEEDED:
+    if report.outcome is Outcome.SUCCEEDED and not (job.phase is Phase.STOPPING and _lacks_model(job, report)):
         return _after_success(job, report)
     if job.phase is Phase.STOPPING or report.outcome is Outcome.STOPPED:
         return Conclusion(Phase.STOPPED, f"stopped during attempt {job.attempt}")
@@ -46,7 +46,7 @@ def _paused(job: Job) -> Conclusion:
 
 
 def _after_success(job: Job, report: ExitReport) -> Conclusion:
-    if job.kind in MODEL_MAKERS and not has_model(report):
+    if _lacks_model(job, report):
         failure = Failure(
             failure_class=FailureClass.PLATFORM, reason="model_missing",
             message="the attempt reported success without saying which model it made",
@@ -55,6 +55,10 @@ def _after_success(job: Job, report: ExitReport) -> Conclusion:
     return Conclusion(
         Phase.SUCCEEDED, f"attempt {job.attempt} succeeded", {"result": report.result, "fraction": 1.0, "failure": None}
     )
+
+
+def _lacks_model(job: Job, report: ExitReport) -> bool:
+    return job.kind in MODEL_MAKERS and not has_model(report)
 
 
 def has_model(report: ExitReport) -> bool:
