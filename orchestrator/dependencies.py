@@ -6,9 +6,9 @@ from fastapi import Depends, Header, Query
 from starlette.requests import HTTPConnection
 
 from orchestrator.domain.ports import Peers, Signals, UnitsOfWork
-from orchestrator.domain.queueing import WorkerBoard
 from orchestrator.operations.datasets import DatasetIntake
 from orchestrator.operations.models import ModelIntake
+from orchestrator.operations.queue import Explainer
 from orchestrator.operations.submit import Intake
 from orchestrator.reconciler.loop import Hints
 from orchestrator.settings import OrchestratorSettings
@@ -61,8 +61,8 @@ async def _hints(wiring: Wired) -> Hints:
     return wiring.reconciler.hints
 
 
-async def _board(wiring: Wired) -> WorkerBoard:
-    return wiring.board
+async def _explainer(wiring: Wired) -> Explainer:
+    return wiring.explainer
 
 
 async def _dataset_intake(wiring: Wired) -> DatasetIntake:
@@ -83,7 +83,7 @@ DatasetIntakeDep = Annotated[DatasetIntake, Depends(_dataset_intake)]
 ModelIntakeDep = Annotated[ModelIntake, Depends(_model_intake)]
 SignalsDep = Annotated[Signals, Depends(_signals)]
 HintsDep = Annotated[Hints, Depends(_hints)]
-Board = Annotated[WorkerBoard, Depends(_board)]
+Explaining = Annotated[Explainer, Depends(_explainer)]
 CallerDep = Caller
 IdempotencyKeyHeader = Annotated[
     str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")
@@ -91,11 +91,11 @@ IdempotencyKeyHeader = Annotated[
 Project = Annotated[Name, Query(description="group of jobs that belong together")]
 
 __all__ = [
-    "Board",
     "CallerDep",
     "Clocked",
     "Config",
     "DatasetIntakeDep",
+    "Explaining",
     "HintsDep",
     "IdempotencyKeyHeader",
     "IntakeDep",

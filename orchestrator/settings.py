@@ -1,11 +1,32 @@
 """What the orchestrator is told."""
 
+import re
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.kit.settings import ServiceSettings
+
+_ADDRESS = re.compile(r"(?:(?P<name>[A-Za-z0-9][A-Za-z0-9._:-]{0,95})=)?(?P<url>https?://(?P<host>[^/,\s]+)[^,\s]*)")
+
+
+def _addresses(service: str, text: str) -> dict[str, str]:
+    """`URL`, or `name=URL` several times: a nameless one is called like the service, or like its host among others."""
+    found: dict[str, str] = {}
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part in parts:
+        match = _ADDRESS.fullmatch(part)
+        if match is None:
+            raise ValueError(f"{service}_url: use `http://host:port`, or several as `name=URL,name=URL`")
+        name = match["name"] or (service if len(parts) == 1 else match["host"])
+        if name in found:
+            raise ValueError(f"{service}_url: two workers are called {name}; name each one once")
+        found[name] = match["url"]
+    if not found:
+        raise ValueError(f"{service}_url: name at least one address")
+    return found
 
 
 class OrchestratorSettings(ServiceSettings):
@@ -18,8 +39,11 @@ class OrchestratorSettings(ServiceSettings):
     database_url: SecretStr = SecretStr("")
     """`mysql+pymysql://…`; a SQLite file in `data_dir` when empty."""
     training_url: str = "http://127.0.0.1:8001"
+    """One address, or several as `name=URL,name=URL`: a worker's attempts are looked for under its name for ever."""
     analyzer_url: str = "http://127.0.0.1:8002"
+    """Likewise."""
     evaluator_url: str = "http://127.0.0.1:8003"
+    """Likewise."""
     max_queued_jobs: int = Field(default=10_000, ge=1)
     """Submissions past this many waiting jobs answer 429 `queue_full`."""
     max_upload_bytes: int = Field(default=2 * 1024**3, ge=1024)
@@ -33,6 +57,19 @@ class OrchestratorSettings(ServiceSettings):
     """How long a finished job waits for its last events before it says so."""
     outbox_kept_days: int = Field(default=7, ge=1)
     """Sent events are kept this long for inspection."""
+
+    @model_validator(mode="after")
+    def _workers_are_told_apart(self) -> Self:
+        names = [name for pool in self.pools.values() for name in pool]
+        if len(names) != len(set(names)):
+            raise ValueError("two workers have the same name; name each one once, as in `name=URL,name=URL`")
+        return self
+
+    @property
+    def pools(self) -> dict[str, dict[str, str]]:
+        """The addresses of each service's workers, by name."""
+        told = {"training": self.training_url, "analyzer": self.analyzer_url, "evaluator": self.evaluator_url}
+        return {service: _addresses(service, text) for service, text in told.items()}
 
     @property
     def database(self) -> str:

@@ -10,10 +10,12 @@ from orchestrator.db.engine import open_database
 from orchestrator.db.unit_of_work import SqlUnitsOfWork
 from orchestrator.domain.decisions import Policy
 from orchestrator.domain.ports import Peers, UnitsOfWork
-from orchestrator.domain.queueing import QueueGauge, WorkerBoard
+from orchestrator.domain.queueing.board import WorkerBoard
+from orchestrator.domain.queueing.gauge import QueueGauge
 from orchestrator.operations.datasets import DatasetIntake
 from orchestrator.operations.keys import DatabaseKeys
 from orchestrator.operations.models import ModelIntake
+from orchestrator.operations.queue import Explainer
 from orchestrator.operations.readiness import Readiness
 from orchestrator.operations.scratch import Scratch
 from orchestrator.operations.submit import Intake
@@ -48,7 +50,7 @@ class Wiring:
     scratch: Scratch
     gate: Gate
     readiness: Readiness
-    board: WorkerBoard
+    explainer: Explainer
     bells: Bells
     intake: Intake
     dataset_intake: DatasetIntake
@@ -60,13 +62,12 @@ class Wiring:
 
 def connect(settings: OrchestratorSettings, tokens: ServiceTokens) -> tuple[Peers, list[PeerClient]]:
     """The other services, at the addresses that the settings name."""
-    addresses = {
-        "training": settings.training_url, "analyzer": settings.analyzer_url, "evaluator": settings.evaluator_url,
-    }  # fmt: skip
-    clients = {name: PeerClient(name, url, tokens) for name, url in addresses.items()}
+    pools = settings.pools
+    clients = {name: PeerClient(service, url, tokens) for service, pool in pools.items() for name, url in pool.items()}
     stream = PeerClient("stream", settings.stream_url, tokens)
     workers = {name: HttpWorker(name, client) for name, client in clients.items()}
-    return Peers(workers, HttpStream(stream)), [*clients.values(), stream]
+    names = {service: list(pool) for service, pool in pools.items()}
+    return Peers(workers, HttpStream(stream), names), [*clients.values(), stream]
 
 
 def owner_of(settings: OrchestratorSettings) -> str:
@@ -83,19 +84,19 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
         peers, clients = connect(settings, tokens)
     database = open_database(settings)
     units = SqlUnitsOfWork(database)
-    bells, board = Bells(), WorkerBoard()
+    bells, board, gauge = Bells(), WorkerBoard(), QueueGauge(settings.max_queued_jobs, clock.monotonic)
     store = ArtifactStore(settings.artifacts, cache=settings.data_dir / "cache")
     scratch = Scratch(settings.data_dir / "scratch")
     policy = Policy(settings.look_interval_s, settings.drain_patience_s, settings.retry_backoff_s)
     return Wiring(
         settings=settings, clock=clock, database=database, units=units, clients=clients, peers=peers, store=store,
         scratch=scratch, gate=Gate(CachedKeys(DatabaseKeys(units)), tokens), readiness=Readiness(units, peers),
-        board=board, bells=bells,
-        intake=Intake(units, clock, QueueGauge(settings.max_queued_jobs, clock.monotonic), bells),
+        explainer=Explainer(peers, board, clock), bells=bells,
+        intake=Intake(units, clock, gauge, bells),
         dataset_intake=DatasetIntake(units, store, clock, scratch, Limits()),
         model_intake=ModelIntake(units, store, scratch),
         reconciler=Reconciler(
-            units, peers, clock, board, Leases(units, clock, owner_of(settings), settings.lease_s),
+            units, peers, clock, board, gauge, Leases(units, clock, owner_of(settings), settings.lease_s),
             Advance(units, peers, clock, bells, policy), bells.reconciler, settings.look_interval_s,
         ),
         relay=Relay(units, peers.stream, clock, bells.outbox),

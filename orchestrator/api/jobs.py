@@ -18,9 +18,9 @@ from orchestrator.api.pagination import (
     PageSize,
 )
 from orchestrator.dependencies import (
-    Board,
     CallerDep,
     Clocked,
+    Explaining,
     IdempotencyKeyHeader,
     IntakeDep,
     Mesh,
@@ -38,7 +38,7 @@ from orchestrator.domain.submission import (
 )
 from orchestrator.operations.artifacts import artifacts_of
 from orchestrator.operations.events import read_events
-from orchestrator.operations.find import find_attempts, find_history, find_job
+from orchestrator.operations.find import find_attempts, find_explained, find_history
 from orchestrator.operations.list import list_jobs
 from orchestrator.operations.logs import read_log
 from orchestrator.operations.pause import pause_job
@@ -64,7 +64,6 @@ def _add_submit(routes: APIRouter, contract: type[Spec], submission_of: Callable
     async def submit(
         spec: Annotated[contract, Body()],  # type: ignore[valid-type]
         intake: IntakeDep,
-        board: Board,
         caller: CallerDep,
         response: Response,
         project: Project = "default",
@@ -72,31 +71,30 @@ def _add_submit(routes: APIRouter, contract: type[Spec], submission_of: Callable
     ) -> JobView:
         """Accept a job: it is written down when this answers. The same Idempotency-Key answers the same job."""
         requester = Requester(caller.name, project, idempotency_key)
-        return answer(await intake.submit(submission_of(spec), requester), board, response)
+        return answer(await intake.submit(submission_of(spec), requester), response)
 
 
 def _add_reading(routes: APIRouter, kind: JobKind | None) -> None:
     @routes.get("")
     def list_all(
         units: Units,
-        board: Board,
+        explainer: Explaining,
         status: Phase | None = None,
         project: Annotated[Name | None, Query()] = None,
         cursor: JobCursor = None,
         limit: PageSize = 50,
     ) -> JobPage:
         """Newest first."""
-        found = list_jobs(units, JobFilter(kind, status, project), cursor, limit)
+        found = list_jobs(units, explainer, JobFilter(kind, status, project), cursor, limit)
         return JobPage(
-            data=[job_view(job, board) for job in found.jobs], has_more=found.has_more,
+            data=[job_view(job, found.explained.get(job.job_id)) for job in found.jobs], has_more=found.has_more,
             next_cursor=found.jobs[-1].job_id if found.has_more else None,
         )  # fmt: skip
 
     @routes.get("/{job_id}")
-    def get_one(job_id: str, units: Units, board: Board) -> JobView:
-        """Where the job is, its newest figures, and why it is there."""
-        job, ahead = find_job(units, job_id, kind)
-        return job_view(job, board, ahead)
+    def get_one(job_id: str, units: Units, explainer: Explaining) -> JobView:
+        """Where the job is, its newest figures, and why it is there; in the queue, its place and what it waits for."""
+        return job_view(*find_explained(units, explainer, job_id, kind))
 
     @routes.get("/{job_id}/history")
     def history(job_id: str, units: Units) -> JobHistory:
@@ -135,8 +133,8 @@ def _add_peer_reading(routes: APIRouter, kind: JobKind | None) -> None:
 
 def _add_wishes(routes: APIRouter, kind: JobKind | None) -> None:
     def add(verb: str, carry_out: Wish, description: str) -> None:
-        def wish(job_id: str, units: Units, signals: SignalsDep, clock: Clocked, board: Board) -> JobView:
-            return job_view(carry_out(units, signals, job_id, kind, clock.now()), board)
+        def wish(job_id: str, units: Units, signals: SignalsDep, clock: Clocked) -> JobView:
+            return job_view(carry_out(units, signals, job_id, kind, clock.now()))
 
         routes.add_api_route(
             f"/{{job_id}}/{verb}", wish, methods=["POST"], status_code=202, name=verb, description=description
@@ -151,14 +149,13 @@ def _add_wishes(routes: APIRouter, kind: JobKind | None) -> None:
         job_id: str,
         units: Units,
         intake: IntakeDep,
-        board: Board,
         caller: CallerDep,
         response: Response,
         idempotency_key: IdempotencyKeyHeader = None,
     ) -> JobView:
         """A new job with the spec and the very inputs of one that is over."""
         requester = Requester(caller.name, idempotency_key=idempotency_key)
-        return answer(await retry_job(units, intake, job_id, kind, requester), board, response)
+        return answer(await retry_job(units, intake, job_id, kind, requester), response)
 
 
 def _job_routes(path: str, kind: JobKind | None) -> APIRouter:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from orchestrator.api.job_views import answer
 from orchestrator.api.pagination import PageSize
-from orchestrator.dependencies import Board, CallerDep, IdempotencyKeyHeader, IntakeDep, ModelIntakeDep, Project, Units
+from orchestrator.dependencies import CallerDep, IdempotencyKeyHeader, IntakeDep, ModelIntakeDep, Project, Units
 from orchestrator.domain.model import ModelVersion
 from orchestrator.domain.submission import make_tiny_submission
 from orchestrator.operations.models import ModelFile
@@ -55,7 +55,6 @@ async def import_model(form: Annotated[ModelForm, Form()], intake: ModelIntakeDe
 async def make_tiny(
     spec: MakeTinySpec,
     intake: IntakeDep,
-    board: Board,
     caller: CallerDep,
     response: Response,
     project: Project = "default",
@@ -63,7 +62,7 @@ async def make_tiny(
 ) -> JobView:
     """Have a small base model made from a data set; the job's result names it."""
     requester = Requester(caller.name, project, idempotency_key)
-    return answer(await intake.submit(make_tiny_submission(spec), requester), board, response)
+    return answer(await intake.submit(make_tiny_submission(spec), requester), response)
 
 
 @routes.get("")

@@ -13,6 +13,7 @@ from orchestrator.db.repositories.datasets import SqlDatasets
 from orchestrator.db.repositories.history import SqlHistory
 from orchestrator.db.repositories.jobs import SqlJobs
 from orchestrator.db.repositories.keys import SqlKeys
+from orchestrator.db.repositories.line import SqlLine
 from orchestrator.db.repositories.models import SqlModels
 from orchestrator.db.repositories.outbox import SqlOutbox
 from orchestrator.domain.ports import UnitOfWork
@@ -31,6 +32,10 @@ class SqlUnitOfWork:
     @cached_property
     def jobs(self) -> SqlJobs:
         return SqlJobs(self._session)
+
+    @cached_property
+    def line(self) -> SqlLine:
+        return SqlLine(self._session)
 
     @cached_property
     def attempts(self) -> SqlAttempts:

@@ -81,7 +81,14 @@ class Wait:
     """Whether the worker failed to answer; None when it was not asked."""
 
 
-Decision = Move | Act | End | Wait
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Let a held job stand in line."""
+
+    why: str
+
+
+Decision = Move | Act | End | Wait | Enter
 
 
 def decide(job: Job, attempt: Attempt | None, seen: Observation, now: datetime, policy: Policy = Policy()) -> Decision:
@@ -91,7 +98,7 @@ def decide(job: Job, attempt: Attempt | None, seen: Observation, now: datetime, 
     if job.phase is Phase.PAUSED:
         return Wait(job.why, None, is_unreachable=None)
     if job.phase is Phase.QUEUED:
-        return _decide_queued(job, attempt, seen, policy)
+        return _decide_queued(job, attempt, seen)
     if attempt is None:
         return Wait("its attempt is not written down; an operator must look", policy.look_interval_s)
     if attempt.exit is not None:
@@ -99,12 +106,13 @@ def decide(job: Job, attempt: Attempt | None, seen: Observation, now: datetime, 
     return _decide_alive(job, attempt, seen, now, policy)
 
 
-def _decide_queued(job: Job, attempt: Attempt | None, seen: Observation, policy: Policy) -> Decision:
+def _decide_queued(job: Job, attempt: Attempt | None, seen: Observation) -> Decision:
     if not isinstance(seen, SlotFree):
-        return Wait(job.why, policy.look_interval_s, is_unreachable=None)
+        return Enter(job.why)
     is_new = attempt is None or attempt.exit is not None
     number = job.attempt + 1 if is_new else job.attempt
-    return Move(Phase.STARTING, f"attempt {number} starts on the {job.worker} service")
+    where = f"the {job.worker} service" if seen.worker == job.worker else f"{job.worker} worker {seen.worker}"
+    return Move(Phase.STARTING, f"attempt {number} starts on {where}", {"placed_on": seen.worker})
 
 
 def _decide_ended(

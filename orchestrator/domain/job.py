@@ -6,6 +6,7 @@ from datetime import datetime
 
 from shared.contracts.base import JsonObject
 from shared.contracts.jobs import Phase
+from shared.contracts.scheduling import NO_TERMS, Scheduling
 from shared.contracts.work import AttemptCause, DatasetInput, ExitReport, Failure, JobKind, ModelInput
 
 _JOB_ID = re.compile(r"job-[0-9a-z]{26}")
@@ -26,7 +27,7 @@ class Job:
     job_id: str
     kind: JobKind
     worker: str
-    """Name of the service that runs it."""
+    """Name of the service that runs it; which of its workers is `placed_on`."""
     project: str
     spec: JsonObject
     """The kind's own contract as the user sent it, defaults applied, in camelCase."""
@@ -35,6 +36,15 @@ class Job:
     why: str
     created_at: datetime
     updated_at: datetime
+    turn: datetime
+    """Its place in line, earliest first."""
+    terms: Scheduling = NO_TERMS
+    is_held: bool = False
+    """Queued, but not in line until its next look."""
+    sweep: str | None = None
+    """The sweep it is a part of."""
+    placed_on: str | None = None
+    """The worker that has its newest attempt."""
     max_retries: int = 0
     retries_spent: int = 0
     next_cause: AttemptCause = AttemptCause.FIRST
@@ -52,11 +62,9 @@ class Job:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     next_look_at: datetime | None = None
-    """When the reconciler is due; None in terminal phases and while paused."""
+    """When the reconciler is due; None in terminal phases, while paused, and in line."""
     event_seq: int = 0
     """Number of the last event that the orchestrator wrote about this job."""
-    priority: int = 0
-    """Lower goes first."""
     traceparent: str | None = None
     version: int = 1
 
@@ -70,6 +78,12 @@ class Job:
         """Whether it stands in its worker's queue."""
         return self.phase is Phase.QUEUED
 
+    @property
+    def pin(self) -> str | None:
+        """The one worker that a further attempt may run on: checkpoints lie on its disk."""
+        has_more_to_lose = self.kind is JobKind.TRAINING and self.attempt > 0 and self.current_step > 0
+        return self.placed_on if has_more_to_lose else None
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -79,6 +93,8 @@ class Attempt:
     number: int
     cause: AttemptCause
     created_at: datetime
+    worker: str | None = None
+    """Who was asked to run it; the only worker of the service for attempts older than this field."""
     ended_at: datetime | None = None
     """When the orchestrator learnt of its end."""
     exit: ExitReport | None = None

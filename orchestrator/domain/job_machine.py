@@ -91,6 +91,10 @@ def moved(job: Job, to: Phase, why: str, now: datetime, **changes: Any) -> Moved
         changes |= {"ended_at": now, "next_look_at": None, "unreachable_since": None}
     elif to is Phase.PAUSED:
         changes |= {"next_look_at": None, "unreachable_since": None}
+    elif to is Phase.QUEUED:
+        # Whoever is to wait first is looked at then; the others are in line, where their turn finds them.
+        changes.setdefault("next_look_at", None)
+        changes["is_held"] = changes["next_look_at"] is not None
     else:
         changes.setdefault("next_look_at", now)
     after = replace(job, phase=to, why=why, updated_at=now, event_seq=job.event_seq + 1, **changes)

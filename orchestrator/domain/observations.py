@@ -7,7 +7,9 @@ from shared.contracts.work import AttemptView
 
 @dataclass(frozen=True, slots=True)
 class SlotFree:
-    """The worker has room for one more attempt."""
+    """A worker has room for this job, and it is its turn."""
+
+    worker: str
 
 
 @dataclass(frozen=True, slots=True)

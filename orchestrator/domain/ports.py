@@ -1,25 +1,20 @@
 """What operations and the reconciler need from the outside, as protocols."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from orchestrator.domain.access import KeyRepository
 from orchestrator.domain.dataset import DatasetRepository
-from orchestrator.domain.job import (
-    WORKER_OF_KIND,
-    Attempt,
-    HistoryEntry,
-    Job,
-    Leased,
-    NewJob,
-    OutboxEvent,
-)
+from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob, OutboxEvent
 from orchestrator.domain.model import ModelRepository
+from orchestrator.domain.queueing.estimating import Finished
+from orchestrator.domain.queueing.lanes import Lane, Line
 from shared.contracts.events import AppendRequest, EventPage, ProducerMark
 from shared.contracts.jobs import LogPage, PeerState, Phase
 from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control, ExitReport, JobKind
+from shared.kit.errors import PeerUnavailable
 
 T = TypeVar("T")
 
@@ -76,15 +71,15 @@ class JobRepository(Protocol):
         ...
 
     def due(self, now: datetime, limit: int) -> list[str]:
-        """Working jobs whose time has come and that nobody holds."""
-        ...
-
-    def queue_head(self, worker: str, now: datetime, limit: int) -> list[str]:
-        """The jobs that start next on this worker."""
+        """Jobs to look at whose time has come and that nobody holds; those in line are not among them."""
         ...
 
     def claim(self, job_ids: Sequence[str], lease: Lease) -> list[Leased]:
         """Take those of these jobs that are still due and that nobody holds."""
+        ...
+
+    def claim_in_line(self, job_ids: Sequence[str], lease: Lease) -> list[Leased]:
+        """Take those of these jobs that still stand in line and that nobody holds."""
         ...
 
     def make_due(self, job_ids: Sequence[str], now: datetime) -> None:
@@ -95,21 +90,47 @@ class JobRepository(Protocol):
         """Give back what an earlier process of this name left claimed."""
         ...
 
-    def queued_workers(self, workers: Sequence[str]) -> list[str]:
-        """Those of these workers for which a job waits."""
-        ...
-
     def count_queued(self) -> int: ...
 
-    def queue_position(self, job: Job) -> int:
-        """How many jobs of the same worker go first."""
+
+class LineRepository(Protocol):
+    """Who waits in line for the workers of a service."""
+
+    def awaited(self, services: Sequence[str]) -> list[str]:
+        """Those of these services for which a job stands in line."""
+        ...
+
+    def look(self, service: str, now: datetime, depth: int) -> Line:
+        """The first `depth` of every lane that nobody holds, with the bounds that hold for them."""
+        ...
+
+    def bounds(self) -> Line:
+        """The bounds alone: no heads."""
+        ...
+
+    def ahead(self, job: Job) -> Mapping[Lane, int]:
+        """How many jobs of the same service have an earlier turn."""
+        ...
+
+    def running_since(self, service: str) -> list[datetime]:
+        """When the jobs began that are at work for this service."""
+        ...
+
+    def finished_like(self, job: Job, limit: int) -> list[Finished]:
+        """The newest jobs of its kind that succeeded in one attempt."""
+        ...
+
+    def has_place(self, job: Job) -> bool:
+        """Whether no bound keeps it from starting; held against other starts until the transaction ends."""
         ...
 
 
 class AttemptRepository(Protocol):
     """Attempts, oldest first."""
 
-    def add(self, attempt: Attempt) -> None: ...
+    def put(self, attempt: Attempt) -> None:
+        """Write down a new attempt, or whom an old one that was never taken is offered to next."""
+        ...
 
     def end(self, job_id: str, number: int, report: ExitReport, ended_at: datetime) -> None:
         """Write down how an attempt ended; the first report stands."""
@@ -159,6 +180,9 @@ class UnitOfWork(Protocol):
 
     @property
     def jobs(self) -> JobRepository: ...
+
+    @property
+    def line(self) -> LineRepository: ...
 
     @property
     def attempts(self) -> AttemptRepository: ...
@@ -229,14 +253,28 @@ class StreamPeer(Peer, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """The mesh: workers by service name, and the stream."""
+    """The mesh: workers by name, and the stream."""
 
     workers: Mapping[str, WorkerPeer]
     stream: StreamPeer
+    pools: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names of the workers of each service; one that is not listed has a single worker of its own name."""
 
-    def of_kind(self, kind: JobKind) -> WorkerPeer:
-        """The service that runs jobs of this kind."""
-        return self.workers[WORKER_OF_KIND[kind]]
+    def of_service(self, service: str) -> dict[str, WorkerPeer]:
+        """The workers of a service, by name."""
+        return {name: self.workers[name] for name in self.pools.get(service, [service])}
+
+    @property
+    def services(self) -> list[str]:
+        """Every service that runs jobs."""
+        pooled = {name for names in self.pools.values() for name in names}
+        return sorted({*self.pools, *(name for name in self.workers if name not in pooled)})
+
+    def at(self, worker: str) -> WorkerPeer:
+        """The worker of this name; one that is not in the settings (any more) is silent, not empty."""
+        if worker not in self.workers:
+            raise PeerUnavailable(f"no worker is called {worker}: name its address in the settings, as in {worker}=URL")
+        return self.workers[worker]
 
     def all(self) -> list[Peer]:
         """Every service but this one."""

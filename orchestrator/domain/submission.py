@@ -7,6 +7,7 @@ from shared.contracts.base import Contract, JsonObject
 from shared.contracts.datasets import DatasetFormat
 from shared.contracts.evaluation import EvaluationSpec
 from shared.contracts.models import MakeTinySpec
+from shared.contracts.scheduling import NO_TERMS, SCHEDULING_FIELDS, Scheduling, scheduling_of
 from shared.contracts.training import Stage, TrainingSpec
 from shared.contracts.work import JobKind
 from shared.kit.errors import InvalidRequest
@@ -33,6 +34,7 @@ class Submission:
     spec: JsonObject
     datasets: dict[str, Named]
     models: dict[str, Named] = field(default_factory=dict)
+    terms: Scheduling = NO_TERMS
     max_retries: int = 2
     formats: frozenset[DatasetFormat] | None = None
     """Forms that the data sets may have; any when None."""
@@ -43,7 +45,7 @@ def _named(**references: tuple[str | None, str]) -> dict[str, Named]:
 
 
 def _stored(spec: Contract) -> JsonObject:
-    return spec.model_dump(mode="json", exclude_none=True)
+    return spec.model_dump(mode="json", exclude_none=True, exclude=set(SCHEDULING_FIELDS))
 
 
 def training_submission(spec: TrainingSpec) -> Submission:
@@ -56,7 +58,7 @@ def training_submission(spec: TrainingSpec) -> Submission:
         JobKind.TRAINING, _stored(spec),
         _named(train=(spec.dataset, "dataset"), validation=(spec.validation_dataset, "validationDataset")),
         _named(base=(spec.model_name, "modelName")),
-        spec.max_retries, FORMATS_OF_STAGE[spec.stage],
+        scheduling_of(spec), spec.max_retries, FORMATS_OF_STAGE[spec.stage],
     )  # fmt: skip
 
 
@@ -65,7 +67,7 @@ def analysis_submission(spec: AnalysisSpec) -> Submission:
     return Submission(
         JobKind.ANALYSIS, _stored(spec),
         _named(train=(spec.dataset, "dataset"), test=(spec.test_dataset, "testDataset")),
-        _named(tokenizer=(spec.model_name, "modelName")), spec.max_retries,
+        _named(tokenizer=(spec.model_name, "modelName")), scheduling_of(spec), spec.max_retries,
     )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ def evaluation_submission(spec: EvaluationSpec) -> Submission:
     return Submission(
         JobKind.EVALUATION, _stored(spec), _named(test=(spec.dataset, "dataset")),
         _named(model=(spec.model_name, "modelName"), baseline=(spec.baseline_model, "baselineModel")),
-        spec.max_retries,
+        scheduling_of(spec), spec.max_retries,
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from orchestrator.domain.job import Attempt, HistoryEntry, Job
 from orchestrator.domain.ports import UnitOfWork, UnitsOfWork
+from orchestrator.domain.queueing.explaining import Explained
+from orchestrator.operations.queue import Explainer
 from shared.contracts.work import JobKind
 from shared.kit.errors import NotFound
 
@@ -18,12 +20,19 @@ def require_kind(job: Job | None, kind: JobKind | None) -> Job:
     return job
 
 
-def find_job(units: UnitsOfWork, job_id: str, kind: JobKind | None) -> tuple[Job, int]:
-    """The job, and how many go before it while it waits."""
+def find_job(units: UnitsOfWork, job_id: str, kind: JobKind | None) -> Job:
+    """The job, if there is one and it is of the kind that the address names."""
+    return units.read(lambda uow: require_kind(uow.jobs.find(job_id), kind))
 
-    def read(uow: UnitOfWork) -> tuple[Job, int]:
+
+def find_explained(
+    units: UnitsOfWork, explainer: Explainer, job_id: str, kind: JobKind | None
+) -> tuple[Job, Explained | None]:
+    """The job, and what it waits for while it waits."""
+
+    def read(uow: UnitOfWork) -> tuple[Job, Explained | None]:
         job = require_kind(uow.jobs.find(job_id), kind)
-        return job, uow.jobs.queue_position(job) if job.is_waiting else 0
+        return job, explainer.one(uow, job)
 
     return units.read(read)
 

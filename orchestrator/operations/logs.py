@@ -1,8 +1,8 @@
 """An attempt's output, asked of the worker that holds it."""
 
-from orchestrator.domain.job import attempt_id_of
-from orchestrator.domain.ports import Peers, UnitsOfWork
-from orchestrator.operations.find import find_job
+from orchestrator.domain.job import Attempt, Job
+from orchestrator.domain.ports import Peers, UnitOfWork, UnitsOfWork
+from orchestrator.operations.find import require_kind
 from shared.contracts.jobs import LogPage
 from shared.contracts.work import JobKind
 from shared.kit.errors import NotFound
@@ -13,10 +13,16 @@ async def read_log(
     units: UnitsOfWork, peers: Peers, job_id: str, kind: JobKind | None, attempt: int | None, offset: int, limit: int
 ) -> LogPage:
     """A slice of the output of `attempt`, or of the newest one; empty before the first attempt."""
-    job, _ = await in_thread(find_job, units, job_id, kind)
+    job, attempts = await in_thread(units.read, lambda uow: _found(uow, job_id, kind))
     number = attempt if attempt is not None else job.attempt
-    if number > job.attempt or (number < 1 and attempt is not None):
-        raise NotFound("the job has no such attempt", code="attempt_not_found", param="attempt")
     if number == 0:
         return LogPage(attempt=0, offset=offset, next_offset=offset, text="", is_complete=False)
-    return await peers.of_kind(job.kind).log(attempt_id_of(job_id, number), offset, limit)
+    wanted = next((one for one in attempts if one.number == number), None)
+    if wanted is None:
+        raise NotFound("the job has no such attempt", code="attempt_not_found", param="attempt")
+    return await peers.at(wanted.worker or job.worker).log(wanted.attempt_id, offset, limit)
+
+
+def _found(uow: UnitOfWork, job_id: str, kind: JobKind | None) -> tuple[Job, list[Attempt]]:
+    job = require_kind(uow.jobs.find(job_id), kind)
+    return job, uow.attempts.of_job(job_id)

@@ -5,6 +5,7 @@ from datetime import datetime
 from orchestrator.domain.job import Job
 from orchestrator.domain.job_machine import Moved, moved
 from orchestrator.domain.ports import Signals, UnitsOfWork
+from orchestrator.domain.queueing.turns import turn_of
 from orchestrator.operations.wishes import carry_out, refuse
 from shared.contracts.jobs import Phase
 from shared.contracts.work import AttemptCause, JobKind
@@ -17,6 +18,7 @@ def resume_job(units: UnitsOfWork, signals: Signals, job_id: str, kind: JobKind 
         if job.phase is not Phase.PAUSED:
             raise refuse(job, "resumed")
         cause = AttemptCause.RESUME if job.attempt else AttemptCause.FIRST
-        return moved(job, Phase.QUEUED, "resumed by a user", now, next_cause=cause)
+        turn = turn_of(now, job.terms.priority)
+        return moved(job, Phase.QUEUED, "resumed by a user", now, next_cause=cause, turn=turn)
 
     return carry_out(units, signals, job_id, kind, wish)

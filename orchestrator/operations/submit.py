@@ -10,12 +10,14 @@ from orchestrator.domain.job import WORKER_OF_KIND, IdempotencyKey, Inputs, Job,
 from orchestrator.domain.job_machine import Moved, accepted
 from orchestrator.domain.model import ModelVersion
 from orchestrator.domain.ports import AlreadyThere, Signals, UnitOfWork, UnitsOfWork
-from orchestrator.domain.queueing import QueueGauge
+from orchestrator.domain.queueing.gauge import QueueGauge
+from orchestrator.domain.queueing.turns import turn_of
 from orchestrator.domain.recording import record_new
 from orchestrator.domain.submission import Named, Submission, require_format
 from orchestrator.operations.grouping import Group
 from shared.contracts.base import JsonObject
 from shared.contracts.jobs import Phase
+from shared.contracts.scheduling import NO_TERMS, Scheduling
 from shared.contracts.work import JobKind
 from shared.kit import context
 from shared.kit.clock import Clock
@@ -78,9 +80,11 @@ class _Names:
         )
 
 
-def request_hash(kind: str, project: str, spec: JsonObject) -> str:
+def request_hash(kind: str, project: str, spec: JsonObject, terms: Scheduling = NO_TERMS) -> str:
     """What two requests under one key must share."""
-    return hashlib.sha256(json.dumps([kind, project, spec], sort_keys=True).encode()).hexdigest()
+    asked = terms.model_dump(mode="json", exclude_defaults=True)
+    said = [kind, project, spec, *([asked] if asked else [])]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 class Intake:
@@ -95,15 +99,15 @@ class Intake:
 
     async def submit(self, submission: Submission, requester: Requester) -> Submitted:
         """Accept a request; RateLimited when too many wait, Conflict when its key named another request."""
-        draft = _blank(submission.kind, requester.project, submission.spec, self._clock.now())
+        draft = _blank(submission.kind, requester.project, submission.spec, submission.terms, self._clock.now())
         draft = replace(draft, max_retries=submission.max_retries)
-        digest = request_hash(submission.kind, requester.project, submission.spec)
+        digest = request_hash(submission.kind, requester.project, submission.spec, submission.terms)
         return await self._add(draft, requester, digest, submission)
 
     async def resubmit(self, job: Job, requester: Requester) -> Submitted:
         """A new job with the spec and the very inputs of an earlier one."""
         draft = replace(
-            _blank(job.kind, job.project, job.spec, self._clock.now()),
+            _blank(job.kind, job.project, job.spec, job.terms, self._clock.now()),
             inputs=job.inputs, max_retries=job.max_retries, retry_of=job.job_id,
         )  # fmt: skip
         return await self._add(draft, requester, request_hash("retry", job.project, {"retryOf": job.job_id}), None)
@@ -162,12 +166,12 @@ class Intake:
         return NewJob(first.job, request.caller, request.key), first
 
 
-def _blank(kind: JobKind, project: str, spec: JsonObject, now: datetime) -> Job:
+def _blank(kind: JobKind, project: str, spec: JsonObject, terms: Scheduling, now: datetime) -> Job:
     worker = WORKER_OF_KIND[kind]
     return Job(
         job_id=new_id("job"), kind=kind, worker=worker, project=project, spec=spec, inputs=Inputs(),
         phase=Phase.QUEUED, why=f"waiting for the {worker} service", created_at=now, updated_at=now,
-        next_look_at=now, traceparent=context.traceparent.get(),
+        turn=turn_of(now, terms.priority), terms=terms, traceparent=context.traceparent.get(),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from orchestrator.domain.observations import Observation, Sealed, Silent
 from orchestrator.domain.ports import Peers, StreamPeer
 from orchestrator.reconciler.observe import hear
 from shared.contracts.events import job_topic
-from shared.contracts.work import AttemptSpec
+from shared.contracts.work import AttemptSpec, AttemptView
 from shared.kit.errors import ImtsError
 
 
@@ -14,7 +14,8 @@ def attempt_spec(job: Job, attempt: Attempt) -> AttemptSpec:
     """All the worker needs; the same for every repeat of the request."""
     return AttemptSpec(
         attempt_id=attempt.attempt_id, job_id=job.job_id, number=attempt.number, kind=job.kind, cause=attempt.cause,
-        spec=job.spec, datasets=job.inputs.datasets, models=job.inputs.models, traceparent=job.traceparent,
+        spec=job.spec, datasets=job.inputs.datasets, models=job.inputs.models,
+        resources=job.terms.resources, traceparent=job.traceparent,
     )  # fmt: skip
 
 
@@ -32,7 +33,11 @@ async def act(peers: Peers, job: Job, attempt: Attempt, wanted: Act) -> Observat
     """Do it; the answer is the next observation."""
     if wanted.deed is Deed.SEAL:
         return await seal_at(peers.stream, attempt)
-    worker = peers.of_kind(job.kind)
-    if wanted.deed is Deed.START:
-        return await hear(worker.start(attempt_spec(job, attempt)))
-    return await hear(worker.control(attempt.attempt_id, CONTROLS[wanted.deed]), just_asked=True)
+    return await hear(_ask(peers, job, attempt, wanted.deed), just_asked=wanted.deed is not Deed.START)
+
+
+async def _ask(peers: Peers, job: Job, attempt: Attempt, deed: Deed) -> AttemptView:
+    worker = peers.at(attempt.worker or job.worker)
+    if deed is Deed.START:
+        return await worker.start(attempt_spec(job, attempt))
+    return await worker.control(attempt.attempt_id, CONTROLS[deed])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from orchestrator.domain.decisions import Act, Decision, End, Move, Policy, Wait, decide
+from orchestrator.domain.decisions import Act, Decision, End, Enter, Move, Policy, Wait, decide
 from orchestrator.domain.job import Attempt, Leased
 from orchestrator.domain.job_machine import WORKING
 from orchestrator.domain.observations import Missing, Observation
@@ -12,7 +12,7 @@ from orchestrator.domain.ports import Peers, Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.recording import WriteLost
 from orchestrator.reconciler.act import act
 from orchestrator.reconciler.observe import observe
-from orchestrator.reconciler.record import write_end, write_move, write_wait
+from orchestrator.reconciler.record import write_end, write_entry, write_move, write_wait
 from shared.contracts.jobs import Phase
 from shared.kit.clock import Clock
 from shared.kit.logs import log_context, logger
@@ -54,7 +54,7 @@ class Advance:
                     return decision.delay_s
                 held, seen = after
                 if held.job.phase not in WORKING:
-                    return decision.delay_s if isinstance(decision, Move) else None
+                    return decision.delay_s if isinstance(decision, Move) else 0.0
         return 0.0
 
     def _attempt(self, held: Leased) -> Attempt | None:
@@ -83,6 +83,9 @@ class Advance:
                 return Leased(job, held.token), Missing() if job.phase is Phase.STARTING else None
             case End():
                 job = await self._write(lambda uow: write_end(uow, held, decision, now))
+                return Leased(job, held.token), None
+            case Enter():
+                job = await self._write(lambda uow: write_entry(uow, held, decision.why, now))
                 return Leased(job, held.token), None
             case Wait():
                 job = await self._write(lambda uow: write_wait(uow, held, decision, now))

@@ -1,10 +1,14 @@
 """Which jobs this process looks after next, so that several replicas never look after the same one."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from orchestrator.domain.job import Leased
 from orchestrator.domain.ports import Lease, UnitOfWork, UnitsOfWork
+from orchestrator.domain.queueing.placement import Offer
+from orchestrator.domain.queueing.planning import plan
 from shared.kit.clock import Clock
 
 BATCH = 64
@@ -24,24 +28,29 @@ class Leases:
         """What an earlier process under this name left claimed when it died."""
         return self._units.write(lambda uow: uow.jobs.release_all(self._owner))
 
-    def claim_due(self, workers: Sequence[str]) -> tuple[list[Leased], list[str]]:
-        """Working jobs whose time has come, and those of `workers` that have someone waiting in line."""
+    def claim_due(self, services: Sequence[str]) -> tuple[list[Leased], list[str]]:
+        """Jobs whose time has come, and those of `services` that have someone in line."""
         now = self._clock.now()
 
         def read(uow: UnitOfWork) -> tuple[list[str], list[str]]:
-            return uow.jobs.due(now, BATCH), uow.jobs.queued_workers(workers)
+            return uow.jobs.due(now, BATCH), uow.line.awaited(services)
 
-        due, queued = self._units.read(read)
-        return self._claim(due, now), queued
+        due, awaited = self._units.read(read)
+        if not due:
+            return [], awaited
+        return self._units.write(lambda uow: uow.jobs.claim(due, self._lease(now))), awaited
 
-    def claim_head(self, worker: str, room: int) -> list[Leased]:
-        """The jobs at the head of a worker's queue, as many as there is room for."""
+    def claim_next(self, service: str, offers: Sequence[Offer], starting: Counter[str]) -> list[tuple[Leased, str]]:
+        """The jobs that start now, each with its worker; `starting` are those claimed but not yet at work, by group."""
         now = self._clock.now()
-        head = self._units.read(lambda uow: uow.jobs.queue_head(worker, now, min(room, BATCH)))
-        return self._claim(head, now)
-
-    def _claim(self, job_ids: list[str], now: datetime) -> list[Leased]:
-        if not job_ids:
+        depth = min(sum(max(offer.room.slots, 0) for offer in offers), BATCH)
+        line = self._units.read(lambda uow: uow.line.look(service, now, depth))
+        line = replace(line, used=starting + Counter(line.used))
+        placed = {placement.job_id: placement.worker for placement in plan(line, offers, now)[:BATCH]}
+        if not placed:
             return []
-        lease = Lease(self._owner, now, now + self._life)
-        return self._units.write(lambda uow: uow.jobs.claim(job_ids, lease))
+        claimed = self._units.write(lambda uow: uow.jobs.claim_in_line(list(placed), self._lease(now)))
+        return [(held, placed[held.job.job_id]) for held in claimed]
+
+    def _lease(self, now: datetime) -> Lease:
+        return Lease(self._owner, now, now + self._life)

@@ -1,11 +1,16 @@
 """The reconciler: claims what is due, starts what fits, and takes each job forward in a task of its own."""
 
 import asyncio
+from collections import Counter
+from dataclasses import dataclass
 
 from orchestrator.domain.job import Leased
 from orchestrator.domain.observations import Observation, SlotFree
-from orchestrator.domain.ports import Peers, UnitsOfWork
-from orchestrator.domain.queueing import WorkerBoard
+from orchestrator.domain.ports import Peers, UnitsOfWork, WorkerPeer
+from orchestrator.domain.queueing.board import WorkerBoard
+from orchestrator.domain.queueing.gauge import QueueGauge
+from orchestrator.domain.queueing.lanes import Lane, lane_of
+from orchestrator.domain.queueing.placement import Offer, offer_of
 from orchestrator.reconciler.advance import Advance
 from orchestrator.reconciler.leases import Leases
 from shared.kit.bell import Bell
@@ -36,6 +41,14 @@ class Hints:
         return sorted(taken)
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Room that a claimed job will take of a worker which may not know of it yet."""
+
+    worker: str
+    lane: Lane
+
+
 class Reconciler:
     """One replica's loop; other replicas run the same one."""
 
@@ -45,6 +58,7 @@ class Reconciler:
         peers: Peers,
         clock: Clock,
         board: WorkerBoard,
+        gauge: QueueGauge,
         leases: Leases,
         advance: Advance,
         bell: Bell,
@@ -54,12 +68,13 @@ class Reconciler:
         self._peers = peers
         self._clock = clock
         self._board = board
+        self._gauge = gauge
         self._leases = leases
         self._advance = advance
         self._bell = bell
         self._tick_s = tick_s
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._starting: dict[str, int] = {}
+        self._promised: dict[str, Promise] = {}
         self.hints = Hints(bell)
 
     async def run(self) -> None:
@@ -83,36 +98,42 @@ class Reconciler:
             await in_thread(self._units.write, lambda uow: uow.jobs.make_due(hinted, now))
             for worker in self._peers.workers:
                 self._board.mark_stale(worker)
-        due, queued = await in_thread(self._leases.claim_due, list(self._peers.workers))
+        due, awaited = await in_thread(self._leases.claim_due, self._peers.services)
         for held in due:
             self._spawn(held, None)
-        await asyncio.gather(*(self._fill(worker) for worker in queued))
+        await asyncio.gather(*(self._fill(service) for service in awaited))
+        if self._gauge.is_due():
+            await in_thread(self._gauge.refresh, lambda: self._units.read(lambda uow: uow.jobs.count_queued()))
 
-    async def _room(self, worker: str) -> int:
-        """Free slots not yet promised; a worker known to be full is asked again only when something changed."""
-        standing = self._board.of(worker)
+    async def _offer(self, name: str, worker: WorkerPeer) -> Offer:
+        """What a worker can take; one known to be full is asked again only when something changed."""
+        standing = self._board.of(name)
         now = self._clock.monotonic()
         is_fresh = not standing.is_stale and now - standing.asked_at < self._tick_s / 2
         is_full = standing.is_silent or (standing.capacity is not None and standing.capacity.free <= 0)
         if is_fresh and is_full:
-            return 0
+            return Offer(name)
         try:
-            capacity = await self._peers.workers[worker].capacity()
+            capacity = await worker.capacity()
         except ImtsError as fault:
             if not standing.is_silent:
-                logger.warning("{} does not tell its capacity: {}", worker, fault.message)
-            self._board.silent(worker, now)
-            return 0
-        self._board.heard(worker, capacity, now)
-        return 0 if capacity.draining else capacity.free - self._starting.get(worker, 0)
+                logger.warning("{} does not tell its capacity: {}", name, fault.message)
+            self._board.silent(name, now)
+            return Offer(name)
+        self._board.heard(name, capacity, now)
+        promised = (promise.lane.resources for promise in self._promised.values() if promise.worker == name)
+        return offer_of(name, capacity, promised)
 
-    async def _fill(self, worker: str) -> None:
-        room = await self._room(worker)
-        if room <= 0:
+    async def _fill(self, service: str) -> None:
+        """Start the jobs whose turn it is, where there is room for them."""
+        workers = self._peers.of_service(service)
+        offers = await asyncio.gather(*(self._offer(name, worker) for name, worker in workers.items()))
+        if not any(offer.room.slots > 0 for offer in offers):
             return
-        for held in await in_thread(self._leases.claim_head, worker, room):
-            self._starting[worker] = self._starting.get(worker, 0) + 1
-            self._spawn(held, SlotFree())
+        starting = Counter(group for promise in self._promised.values() for group in promise.lane.groups)
+        for held, worker in await in_thread(self._leases.claim_next, service, offers, starting):
+            self._promised[held.job.job_id] = Promise(worker, lane_of(held.job))
+            self._spawn(held, SlotFree(worker))
 
     def _spawn(self, held: Leased, seen: Observation) -> None:
         job_id = held.job.job_id
@@ -120,7 +141,7 @@ class Reconciler:
         self._tasks[job_id] = task
 
     async def _take_forward(self, held: Leased, seen: Observation) -> None:
-        job_id, worker = held.job.job_id, held.job.worker
+        job_id = held.job.job_id
         try:
             delay_s = await self._advance(held, seen)
         except Exception:  # noqa: BLE001 - one of the three places: a fault in one job's look must not stop the others
@@ -129,8 +150,10 @@ class Reconciler:
         finally:
             if self._tasks.get(job_id) is asyncio.current_task():
                 del self._tasks[job_id]
-            if isinstance(seen, SlotFree):
-                self._starting[worker] -= 1
-        self._board.mark_stale(worker)
+            promise = self._promised.pop(job_id, None) if isinstance(seen, SlotFree) else None
+        for worker in self._peers.of_service(held.job.worker):
+            self._board.mark_stale(worker)
+        if promise is not None:
+            self._bell.ring()
         if delay_s is not None:
             asyncio.get_running_loop().call_later(delay_s, self._bell.ring)

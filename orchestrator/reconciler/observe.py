@@ -9,7 +9,9 @@ from shared.contracts.work import AttemptView
 from shared.kit.errors import ImtsError, NotFound
 
 ATTEMPT_NOT_FOUND = "attempt_not_found"
-_PASSING = frozenset({429, 503})
+_PASSING = frozenset({"no_capacity", "draining"})
+"""A worker's own words for "not now". Any other 429 or 503 may come from something in between, behind which the
+attempt may well have been taken on."""
 
 
 async def hear(answer: Awaitable[AttemptView], *, just_asked: bool = False) -> Observation:
@@ -20,15 +22,19 @@ async def hear(answer: Awaitable[AttemptView], *, just_asked: bool = False) -> O
         # Any other 404 is a stranger at that address, who knows nothing about our attempts.
         return Missing() if fault.code == ATTEMPT_NOT_FOUND else Silent(fault.message)
     except ImtsError as fault:
-        if fault.code == "peer_unavailable" or (fault.status >= 500 and fault.status not in _PASSING):
+        if fault.code in _PASSING:
+            return Refused(fault.code, fault.message, is_passing=True)
+        if fault.status >= 500 or fault.status in {401, 403, 429}:
             return Silent(fault.message)
-        if fault.status in {401, 403}:
-            return Silent(fault.message)
-        return Refused(fault.code, fault.message, is_passing=fault.status in _PASSING)
+        return Refused(fault.code, fault.message, is_passing=False)
 
 
 async def observe(peers: Peers, job: Job, attempt: Attempt | None) -> Observation:
     """The attempt as its worker sees it; an attempt whose end is written down is not asked about again."""
     if attempt is None or attempt.exit is not None or job.is_waiting:
         return None
-    return await hear(peers.of_kind(job.kind).look(attempt.attempt_id))
+    return await hear(_look(peers, job, attempt))
+
+
+async def _look(peers: Peers, job: Job, attempt: Attempt) -> AttemptView:
+    return await peers.at(attempt.worker or job.worker).look(attempt.attempt_id)

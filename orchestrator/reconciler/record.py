@@ -32,14 +32,20 @@ def _progressed(job: Job, progress: Progress) -> dict[str, Any]:
 
 
 def write_move(uow: UnitOfWork, held: Leased, attempt: Attempt | None, move: Move, now: datetime) -> Job:
-    """Change the phase, with everything that belongs to it; WriteLost when the lease is gone."""
+    """Change the phase, with everything that belongs to it; WriteLost when the lease is gone.
+
+    A start that would pass a quota or a sweep's parallelism does not happen: the job stays in line.
+    """
+    if move.to is Phase.STARTING and not uow.line.has_place(held.job):
+        return write_entry(uow, held, held.job.why, now)
     changes = dict(move.changes)
     if move.to not in WORKING:
         changes["unreachable_since"] = None
     if move.delay_s:
         changes["next_look_at"] = now + timedelta(seconds=move.delay_s)
-    opened = _opened(held.job, attempt, now) if move.to is Phase.STARTING else None
-    if opened is not None:
+    opened = None
+    if move.to is Phase.STARTING:
+        opened = _opened(held.job, attempt, changes["placed_on"], now)
         changes["attempt"] = opened.number
     if move.to is Phase.RUNNING and held.job.started_at is None:
         changes["started_at"] = now
@@ -48,15 +54,23 @@ def write_move(uow: UnitOfWork, held: Leased, attempt: Attempt | None, move: Mov
     step = moved(held.job, move.to, move.why, now, **changes)
     job = record_move(uow, step, held.token, release=move.to not in WORKING)
     if opened is not None:
-        uow.attempts.add(opened)
+        uow.attempts.put(opened)
     return job
 
 
-def _opened(job: Job, attempt: Attempt | None, now: datetime) -> Attempt | None:
-    """The attempt to start: a new one, unless the newest was never taken by a worker."""
+def _opened(job: Job, attempt: Attempt | None, worker: str, now: datetime) -> Attempt:
+    """The attempt to start: a new one, unless the newest was never taken by a worker and may go to another."""
     if attempt is not None and attempt.exit is None:
-        return None
-    return Attempt(job.job_id, job.attempt + 1, job.next_cause, now)
+        return replace(attempt, worker=worker)
+    return Attempt(job.job_id, job.attempt + 1, job.next_cause, now, worker)
+
+
+def write_entry(uow: UnitOfWork, held: Leased, why: str, now: datetime) -> Job:
+    """Let a queued job stand in line, and give the lease back."""
+    job = replace(held.job, why=why, updated_at=now, is_held=False, next_look_at=None)
+    if not uow.jobs.save(job, lease_token=held.token, release=True):
+        raise WriteLost(job.job_id)
+    return replace(job, version=job.version + 1)
 
 
 def write_end(uow: UnitOfWork, held: Leased, end: End, now: datetime) -> Job:

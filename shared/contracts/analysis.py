@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.contracts.base import Contract, Int, Number, Reference
+from shared.contracts.base import Int, Number, Reference
+from shared.contracts.scheduling import Scheduling
 
 
-class AnalysisSpec(Contract):
+class AnalysisSpec(Scheduling):
     """Look at a data set, with the tokenizer of the model it is meant for."""
 
     dataset: Reference

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.contracts.base import Contract, Int, Reference
+from shared.contracts.base import Int, Reference
+from shared.contracts.scheduling import Scheduling
 
 
-class EvaluationSpec(Contract):
+class EvaluationSpec(Scheduling):
     """Answer a data set's questions with a model, and with a baseline beside it."""
 
     dataset: Reference

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from shared.contracts.base import Contract, Int, JsonObject, Number
+from shared.contracts.scheduling import Scheduling
 from shared.contracts.work import Artifact, AttemptCause, FailureClass, JobKind, Outcome
 
 
@@ -37,6 +38,34 @@ class FailureView(Contract):
     retryable: bool
 
 
+class WaitingFor(StrEnum):
+    """What would let a waiting job start."""
+
+    TURN = "turn"
+    """Those before it: there is room for a job of its size."""
+    SLOT = "slot"
+    RESOURCES = "resources"
+    """GPUs or memory, or slots on one worker."""
+    WORKER = "worker"
+    """None answers, or all are draining."""
+    QUOTA = "quota"
+    PARALLELISM = "parallelism"
+    """Of its sweep."""
+    DELAY = "delay"
+    """The pause before another attempt."""
+
+
+class QueueView(Contract):
+    """Where a waiting job stands; figures that are not known are null."""
+
+    waiting_for: WaitingFor
+    why: str
+    position: Int | None = None
+    """1 is next; lists leave it out."""
+    estimated_start: datetime | None = None
+    """From how long jobs like it took lately; null until three have finished."""
+
+
 class JobView(Contract):
     """A job, its newest figures, and the reason it is where it is."""
 
@@ -57,6 +86,11 @@ class JobView(Contract):
     result: JsonObject = {}
     failure: FailureView | None = None
     retry_of: str | None = None
+    scheduling: Scheduling = Scheduling()
+    queue: QueueView | None = None
+    """Only while it is queued."""
+    worker: str | None = None
+    """Which worker has its newest attempt."""
     unreachable_since: datetime | None = None
     """Set while the job's worker does not answer; the status stays what it was."""
     created_at: datetime
@@ -79,6 +113,7 @@ class AttemptSummary(Contract):
     attempt_id: str
     number: Int
     cause: AttemptCause
+    worker: str | None = None
     outcome: Outcome | None = None
     failure: FailureView | None = None
     created_at: datetime

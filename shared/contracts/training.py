@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from shared.contracts.base import Contract, Int, Name, Number, Reference
+from shared.contracts.base import Int, Name, Number, Reference
+from shared.contracts.scheduling import Scheduling
 
 
 class Stage(StrEnum):
@@ -31,7 +32,7 @@ class Scheduler(StrEnum):
     CONSTANT_WITH_WARMUP = "constant_with_warmup"
 
 
-class TrainingSpec(Contract):
+class TrainingSpec(Scheduling):
     """A fine-tuning job. Only these fields reach the engine; paths and engine switches are the server's."""
 
     model_name: Reference

@@ -72,6 +72,15 @@ class Control(StrEnum):
     PREEMPT = "preempt"
 
 
+class Resources(WireModel):
+    """What an attempt takes of its worker while it lives."""
+
+    slots: Int = Field(default=1, ge=1)
+    gpus: Int = Field(default=0, ge=0)
+    memory_gb: Number = Field(default=0.0, ge=0)
+    """Of 10^9 bytes."""
+
+
 class DatasetInput(WireModel):
     """A resolved data set version: `sha256` names its normalised JSON Lines blob."""
 
@@ -110,6 +119,7 @@ class AttemptSpec(WireModel):
     """By role: `train`, `validation`, `test`."""
     models: dict[str, ModelInput] = {}
     """By role: `base` for training, `model` and `baseline` for evaluation, `tokenizer` for analysis."""
+    resources: Resources = Resources()
     traceparent: str | None = None
 
 
@@ -161,13 +171,18 @@ class AttemptView(WireModel):
 
 
 class Capacity(WireModel):
-    """How many attempts a worker can run."""
+    """What a worker has, and what of it is not taken."""
 
     slots: Int
     free: Int
     spares: Int = 0
     """Warm process pairs that wait for a job."""
     draining: bool = False
+    gpus: Int = 0
+    free_gpus: Int = 0
+    memory_gb: Number = 0.0
+    """Of 10^9 bytes: all that attempts may be promised."""
+    free_memory_gb: Number = 0.0
 
 
 class Hint(WireModel):

@@ -14,6 +14,10 @@ class WorkerSettings(ServiceSettings):
     """Module that does the work; the service's own when empty."""
     slots: int = Field(default=1, ge=1, le=1024)
     """Attempts that may run at once."""
+    gpus: int | None = Field(default=None, ge=0, le=1024)
+    """GPUs that may be promised to attempts; those of the machine when empty."""
+    memory_gb: float | None = Field(default=None, ge=0)
+    """Host memory (GB, 10^9 bytes) that may be promised; what the machine or its container may use when empty."""
     spares: int = Field(default=0, ge=0, le=64)
     """Warm process pairs that wait for a job."""
     spare_refill_s: float = Field(default=20.0, ge=0)

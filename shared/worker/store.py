@@ -55,9 +55,13 @@ class AttemptStore:
 
     def check_same(self, folder: AttemptFolder, spec: AttemptSpec) -> None:
         """Refuse another job under an id that is taken; the trace context may differ."""
-        kept = AttemptSpec.model_validate_json(folder.spec.read_bytes())
+        kept = self.spec_of(folder)
         if kept.model_copy(update={"traceparent": None}) != spec.model_copy(update={"traceparent": None}):
             raise Conflict(f"attempt {spec.attempt_id} was given with another body", code="attempt_differs")
+
+    def spec_of(self, folder: AttemptFolder) -> AttemptSpec:
+        """What an attempt was given."""
+        return AttemptSpec.model_validate_json(folder.spec.read_bytes())
 
     def exit_of(self, folder: AttemptFolder) -> ExitReport | None:
         """How an attempt ended; None while it has not."""

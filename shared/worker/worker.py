@@ -13,6 +13,7 @@ from shared.contracts.work import (
     ExitReport,
     JobKind,
     Progress,
+    Resources,
 )
 from shared.kit.clock import Clock
 from shared.kit.errors import Conflict, InvalidRequest, RateLimited, Unavailable
@@ -21,6 +22,7 @@ from shared.worker.ending import Remains, end_attempt
 from shared.worker.executors.seam import Executor
 from shared.worker.folder import AttemptFolder, ControlFile
 from shared.worker.liveness import holding
+from shared.worker.machine import resources_of
 from shared.worker.settings import WorkerSettings
 from shared.worker.store import AttemptStore
 
@@ -56,6 +58,8 @@ class Worker:
         self._progress_of = progress_of
         self._turn = threading.RLock()
         self._living: dict[str, AttemptFolder] = {}
+        self._whole = resources_of(settings)
+        self._taken: dict[str, Resources] = {}
         self._begun: set[str] = set()
         self._starts: dict[str, int] = {}
         self.is_draining = False
@@ -65,6 +69,7 @@ class Worker:
         with self._turn:
             found = list(self.store.unfinished())
             self._living = {folder.attempt_id: folder for folder in found if not folder.exit.exists()}
+            self._taken = {name: self.store.spec_of(folder).resources for name, folder in self._living.items()}
             logger.info("{} attempts found unfinished", len(self._living))
         return [folder for folder in found if not folder.reported.exists()]
 
@@ -78,6 +83,7 @@ class Worker:
             self._check_may_start(spec)
             folder = self.store.save(spec)
             self._living[spec.attempt_id] = folder
+            self._taken[spec.attempt_id] = spec.resources
             self._start(folder)
         self._on_change(folder)
         return True
@@ -94,8 +100,17 @@ class Worker:
                 raise Conflict(f"attempt {other.attempt_id} is newer", code="attempt_superseded")
             if other.attempt_id in self._living:
                 raise Conflict(f"attempt {other.attempt_id} is still alive here", code="older_attempt_alive")
-        if len(self._living) >= self._settings.slots:
-            raise RateLimited(f"all {self._settings.slots} slots are taken", code="no_capacity", retry_after_s=1)
+        lacks = self._lacks(spec.resources)
+        if lacks:
+            raise RateLimited(f"not enough {' and '.join(lacks)} free", code="no_capacity", retry_after_s=1)
+
+    def _lacks(self, wanted: Resources) -> list[str]:
+        room = self.capacity()
+        pairs = {
+            "slots": (room.free, wanted.slots), "gpus": (room.free_gpus, wanted.gpus),
+            "memory": (room.free_memory_gb, wanted.memory_gb),
+        }  # fmt: skip
+        return [name for name, (has, needs) in pairs.items() if needs > has]
 
     def _start(self, folder: AttemptFolder) -> bool:
         """Set processes to work; true when that failed so often that the attempt is ended instead."""
@@ -150,12 +165,17 @@ class Worker:
                 self.control(attempt_id, Control.PREEMPT)
 
     def capacity(self) -> Capacity:
-        """How many attempts fit."""
+        """What there is for attempts, and what of it no living attempt was promised."""
         with self._turn:
-            taken, spares = len(self._living), self._executor.spares()
-        slots = self._settings.slots
-        free = 0 if self.is_draining else max(0, slots - taken)
-        return Capacity(slots=slots, free=free, spares=spares, draining=self.is_draining)
+            taken, spares = list(self._taken.values()), self._executor.spares()
+        whole, is_open = self._whole, not self.is_draining
+        return Capacity(
+            slots=whole.slots, free=is_open * max(0, whole.slots - sum(one.slots for one in taken)),
+            spares=spares, draining=self.is_draining,
+            gpus=whole.gpus, free_gpus=is_open * max(0, whole.gpus - sum(one.gpus for one in taken)),
+            memory_gb=whole.memory_gb,
+            free_memory_gb=is_open * max(0.0, whole.memory_gb - sum(one.memory_gb for one in taken)),
+        )  # fmt: skip
 
     def is_idle(self) -> bool:
         """Whether no attempt lives here."""
@@ -205,4 +225,5 @@ class Worker:
     def _forget(self, folder: AttemptFolder) -> bool:
         self._starts.pop(folder.attempt_id, None)
         self._begun.discard(folder.attempt_id)
+        self._taken.pop(folder.attempt_id, None)
         return self._living.pop(folder.attempt_id, None) is not None

@@ -22,6 +22,8 @@ class FakeWorker:
     def __init__(self, name: str = "training", slots: int = 1) -> None:
         self.name = name
         self.slots = slots
+        self.gpus = 0
+        self.is_draining = False
         self.specs: dict[str, AttemptSpec] = {}
         self.views: dict[str, AttemptView] = {}
         self.controls: list[tuple[str, Control]] = []
@@ -51,7 +53,11 @@ class FakeWorker:
 
     async def capacity(self) -> Capacity:
         self._answer()
-        return Capacity(slots=self.slots, free=max(self.slots - len(self.living), 0))
+        taken = [self.specs[attempt_id].resources for attempt_id in self.living]
+        return Capacity(
+            slots=self.slots, free=max(self.slots - sum(one.slots for one in taken), 0),
+            gpus=self.gpus, free_gpus=max(self.gpus - sum(one.gpus for one in taken), 0), draining=self.is_draining,
+        )  # fmt: skip
 
     async def start(self, spec: AttemptSpec) -> AttemptView:
         if self.is_silent:

@@ -17,7 +17,8 @@ _ATTEMPTS = _T.c
 
 def _attempt_of(row: Row[Any]) -> Attempt:
     report = None if row.exit is None else ExitReport.model_validate(row.exit, extra="ignore")
-    return Attempt(row.job_id, row.number, AttemptCause(row.cause), row.created_at, row.ended_at, report)
+    cause = AttemptCause(row.cause)
+    return Attempt(row.job_id, row.number, cause, row.created_at, row.worker, row.ended_at, report)
 
 
 class SqlAttempts:
@@ -26,12 +27,15 @@ class SqlAttempts:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, attempt: Attempt) -> None:
-        row = {
-            "job_id": attempt.job_id, "number": attempt.number, "cause": attempt.cause,
-            "created_at": attempt.created_at, "ended_at": None, "exit": None,
-        }  # fmt: skip
-        self._session.execute(insert(_T), row)
+    def put(self, attempt: Attempt) -> None:
+        is_this = (_ATTEMPTS.job_id == attempt.job_id, _ATTEMPTS.number == attempt.number)
+        moved: Any = self._session.execute(update(_T).where(*is_this).values(worker=attempt.worker))
+        if not moved.rowcount:
+            row = {
+                "job_id": attempt.job_id, "number": attempt.number, "cause": attempt.cause, "worker": attempt.worker,
+                "created_at": attempt.created_at, "ended_at": None, "exit": None,
+            }  # fmt: skip
+            self._session.execute(insert(_T), row)
 
     def end(self, job_id: str, number: int, report: ExitReport, ended_at: datetime) -> None:
         is_open = (_ATTEMPTS.job_id == job_id, _ATTEMPTS.number == number, _ATTEMPTS.ended_at.is_(None))

@@ -5,19 +5,24 @@ from typing import Any
 from sqlalchemy import Row
 
 from orchestrator.domain.job import Inputs, Job
+from orchestrator.domain.queueing.lanes import lane_of
+from orchestrator.domain.queueing.turns import turn_of
 from shared.contracts.jobs import Phase
+from shared.contracts.scheduling import Scheduling
 from shared.contracts.work import AttemptCause, DatasetInput, Failure, JobKind, ModelInput
 
-_FIXED = frozenset(
-    {"job_id", "kind", "worker", "project", "spec", "inputs", "created_at", "max_retries", "retry_of", "traceparent"}
-)
+_FIXED = {
+    "job_id", "kind", "worker", "project", "spec", "inputs", "created_at", "max_retries", "retry_of", "traceparent",
+    "terms", "priority", "sweep",
+}  # fmt: skip
+"""Columns that never change."""
 _PLAIN = (
     "job_id", "worker", "project", "spec", "why", "created_at", "updated_at", "max_retries", "retries_spent",
     "attempt", "current_step", "total_steps", "fraction", "metrics", "result", "retry_of", "unreachable_since",
-    "started_at", "ended_at", "next_look_at", "event_seq", "priority", "traceparent", "version",
+    "started_at", "ended_at", "next_look_at", "event_seq", "sweep", "placed_on", "traceparent", "version",
 )  # fmt: skip
 """Fields that stand in the row as they are."""
-MUTABLE = frozenset({*_PLAIN, "phase", "next_cause", "failure"}) - _FIXED
+MUTABLE = frozenset({*_PLAIN, "phase", "next_cause", "failure", "turn", "lane"}) - _FIXED
 """Columns that a save writes."""
 
 
@@ -27,6 +32,10 @@ def row_of(job: Job) -> dict[str, Any]:
         "kind": job.kind,
         "phase": job.phase,
         "next_cause": job.next_cause,
+        "terms": job.terms.model_dump(mode="json", exclude_defaults=True),
+        "priority": job.terms.priority,
+        "turn": job.turn,
+        "lane": lane_of(job).key if job.is_waiting and not job.is_held else None,
         "failure": None if job.failure is None else job.failure.model_dump(mode="json"),
         "inputs": {
             "datasets": {role: item.model_dump(mode="json") for role, item in job.inputs.datasets.items()},
@@ -41,6 +50,9 @@ def job_of(row: Row[Any]) -> Job:
         **{name: getattr(row, name) for name in _PLAIN},
         kind=JobKind(row.kind),
         phase=Phase(row.phase),
+        terms=Scheduling.model_validate(row.terms or {}, extra="ignore"),
+        turn=row.turn or turn_of(row.created_at, row.priority),
+        is_held=row.phase == Phase.QUEUED and row.lane is None,
         next_cause=AttemptCause(row.next_cause),
         failure=None if row.failure is None else Failure.model_validate(row.failure, extra="ignore"),
         inputs=Inputs(

@@ -5,7 +5,7 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Row, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -78,30 +78,27 @@ class SqlJobs:
     def due(self, now: datetime, limit: int) -> list[str]:
         query = (
             select(_JOBS.job_id)
-            .where(_JOBS.phase.in_(sorted(WORKING)), _JOBS.next_look_at <= now, _is_free(now))
+            .where(_JOBS.phase.in_(_LOOKED_AT), _JOBS.next_look_at <= now, is_free(now))
             .order_by(_JOBS.next_look_at)
             .limit(limit)
         )
         return list(self._session.scalars(query))
 
-    def queue_head(self, worker: str, now: datetime, limit: int) -> list[str]:
-        query = (
-            select(_JOBS.job_id)
-            .where(_is_queued(worker), _JOBS.next_look_at <= now, _is_free(now))
-            .order_by(_JOBS.priority, _JOBS.job_id)
-            .limit(limit)
-        )
-        return list(self._session.scalars(query))
-
     def claim(self, job_ids: Sequence[str], lease: Lease) -> list[Leased]:
+        return self._claim(job_ids, lease, and_(_JOBS.phase.in_(_LOOKED_AT), _JOBS.next_look_at <= lease.now))
+
+    def claim_in_line(self, job_ids: Sequence[str], lease: Lease) -> list[Leased]:
+        return self._claim(job_ids, lease, and_(_JOBS.phase == Phase.QUEUED, _JOBS.lane.is_not(None)))
+
+    def _claim(self, job_ids: Sequence[str], lease: Lease, is_wanted: Any) -> list[Leased]:
         # By primary key and skipping locked rows: replicas that race for the same jobs neither wait nor deadlock.
         # SQLite ignores the lock clause; there the whole transaction is exclusive (BEGIN IMMEDIATE).
-        is_due = and_(_JOBS.phase.in_(_LOOKED_AT), _JOBS.next_look_at <= lease.now, _is_free(lease.now))
-        query = select(_T).where(_JOBS.job_id.in_(job_ids), is_due).with_for_update(skip_locked=True)
+        is_wanted = and_(is_wanted, is_free(lease.now))
+        query = select(_T).where(_JOBS.job_id.in_(job_ids), is_wanted).with_for_update(skip_locked=True)
         claimed = [Leased(job_of(row), token_hex(16)) for row in self._session.execute(query)]
         for held in claimed:
             holder = {"lease_owner": lease.owner, "lease_token": held.token, "lease_expires_at": lease.until}
-            self._session.execute(update(_T).where(_JOBS.job_id == held.job.job_id, is_due).values(holder))
+            self._session.execute(update(_T).where(_JOBS.job_id == held.job.job_id, is_wanted).values(holder))
         return claimed
 
     def make_due(self, job_ids: Sequence[str], now: datetime) -> None:
@@ -116,18 +113,8 @@ class SqlJobs:
         released: Any = self._session.execute(update(_T).where(_JOBS.lease_owner == owner).values(_NO_LEASE))
         return int(released.rowcount)
 
-    def queued_workers(self, workers: Sequence[str]) -> list[str]:
-        # One existence test each, answered from the index: counting or DISTINCT would read the whole queue every turn.
-        tests = [exists().where(_is_queued(worker)) for worker in workers]
-        found = self._session.execute(select(*tests)).one()
-        return [worker for worker, has_queue in zip(workers, found, strict=True) if has_queue]
-
     def count_queued(self) -> int:
         return self._session.scalar(select(func.count()).where(_JOBS.phase == Phase.QUEUED)) or 0
-
-    def queue_position(self, job: Job) -> int:
-        is_ahead = or_(_JOBS.priority < job.priority, and_(_JOBS.priority == job.priority, _JOBS.job_id < job.job_id))
-        return self._session.scalar(select(func.count()).where(_is_queued(job.worker), is_ahead)) or 0
 
 
 def _new_row(new: NewJob) -> dict[str, Any]:
@@ -142,9 +129,6 @@ def _new_row(new: NewJob) -> dict[str, Any]:
     )
 
 
-def _is_free(now: datetime) -> Any:
+def is_free(now: datetime) -> Any:
+    """Whether nobody holds a job's row at `now`."""
     return or_(_JOBS.lease_token.is_(None), _JOBS.lease_expires_at < now)
-
-
-def _is_queued(worker: str) -> Any:
-    return and_(_JOBS.phase == Phase.QUEUED, _JOBS.worker == worker)

@@ -1,8 +1,8 @@
 """One table a file; `metadata` knows them all."""
 
-from orchestrator.db.tables import attempts, datasets, history, jobs, keys, models, outbox
+from orchestrator.db.tables import attempts, audit, datasets, history, jobs, keys, models, outbox, quotas
 from orchestrator.db.tables.base import Base
 
 metadata = Base.metadata
 
-__all__ = ["attempts", "datasets", "history", "jobs", "keys", "metadata", "models", "outbox"]
+__all__ = ["attempts", "audit", "datasets", "history", "jobs", "keys", "metadata", "models", "outbox", "quotas"]

@@ -18,6 +18,7 @@ class AttemptRow(Base):
     job_id: Mapped[str] = mapped_column(ascii_column(32), ForeignKey("jobs.job_id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     cause: Mapped[str] = mapped_column(ascii_column(16))
+    worker: Mapped[str | None] = mapped_column(ascii_column(96))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     exit: Mapped[JsonObject | None] = mapped_column(JsonText)

@@ -20,8 +20,9 @@ class JobRow(Base):
     __table_args__ = (
         UniqueConstraint("caller", "idempotency_key"),
         Index("ix_jobs_due", "phase", "next_look_at"),
-        Index("ix_jobs_queue", "phase", "worker", "priority", "job_id"),
+        Index("ix_jobs_line", "phase", "worker", "lane", "turn", "job_id"),
         Index("ix_jobs_list", "kind", "job_id"),
+        Index("ix_jobs_list_phase", "kind", "phase", "job_id"),
         Index("ix_jobs_list_project", "project", "job_id"),
     )
 
@@ -38,6 +39,14 @@ class JobRow(Base):
     phase: Mapped[str] = mapped_column(ascii_column(16))
     why: Mapped[str] = mapped_column(LONG_TEXT)
     priority: Mapped[int]
+    terms: Mapped[JsonObject | None] = mapped_column(JsonText)
+    """What the request asks of queue and worker."""
+    turn: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lane: Mapped[str | None] = mapped_column(ascii_column(320))
+    """Jobs of a lane are alike to the queue; null while the job does not stand in line."""
+    sweep: Mapped[str | None] = mapped_column(ascii_column(32))
+    placed_on: Mapped[str | None] = mapped_column(ascii_column(96))
+    """Which worker has the newest attempt."""
     attempt: Mapped[int]
     next_cause: Mapped[str] = mapped_column(ascii_column(16))
     max_retries: Mapped[int]

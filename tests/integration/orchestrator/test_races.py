@@ -44,7 +44,7 @@ def _make_working(mesh: Mesh, count: int) -> list[str]:
         for job_id in made:
             job = uow.jobs.find(job_id)
             assert job is not None
-            assert uow.jobs.save(replace(job, phase=Phase.RUNNING))
+            assert uow.jobs.save(replace(job, phase=Phase.RUNNING, next_look_at=job.created_at))
 
     mesh.start_units().write(work)
     return made

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from orchestrator.domain.job import Inputs, Job, NewJob
 from orchestrator.domain.ports import UnitOfWork
+from orchestrator.domain.queueing.lanes import Line
+from orchestrator.domain.queueing.planning import in_order
 from shared.contracts.jobs import Phase
 from shared.contracts.work import JobKind, Outcome
 from shared.kit.ids import new_id
@@ -18,9 +20,13 @@ def _many(count: int) -> list[NewJob]:
     now = datetime.now(UTC)
     job = Job(
         job_id="", kind=JobKind.TRAINING, worker="training", project="default", spec={}, inputs=Inputs(),
-        phase=Phase.QUEUED, why="waits", created_at=now, updated_at=now, next_look_at=now,
+        phase=Phase.QUEUED, why="waits", created_at=now, updated_at=now, turn=now,
     )  # fmt: skip
     return [NewJob(replace(job, job_id=new_id("job")), "nobody") for _ in range(count)]
+
+
+def _first(line: Line) -> list[str]:
+    return [waiting.job_id for waiting, _ in in_order(line)]
 
 
 def test_ten_thousand_waiting_jobs_do_not_slow_the_one_that_runs(mesh: Mesh) -> None:
@@ -30,7 +36,7 @@ def test_ten_thousand_waiting_jobs_do_not_slow_the_one_that_runs(mesh: Mesh) -> 
 
     def turn(uow: UnitOfWork) -> tuple[list[str], list[str], list[str]]:
         now = datetime.now(UTC)
-        return uow.jobs.due(now, 64), uow.jobs.queued_workers(["training"]), uow.jobs.queue_head("training", now, 1)
+        return uow.jobs.due(now, 64), uow.line.awaited(["training"]), _first(uow.line.look("training", now, 1))
 
     began = time.perf_counter()
     for _ in range(20):

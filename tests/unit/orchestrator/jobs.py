@@ -26,14 +26,14 @@ def a_job(phase: Phase = Phase.RUNNING, **changes: Any) -> Job:
     """A training job on its first attempt."""
     job = Job(
         job_id=JOB_ID, kind=JobKind.TRAINING, worker="training", project="default", spec={}, inputs=Inputs(),
-        phase=phase, why="as it is", created_at=NOW, updated_at=NOW, max_retries=2, attempt=1, event_seq=3,
+        phase=phase, why="as it is", created_at=NOW, updated_at=NOW, turn=NOW, max_retries=2, attempt=1, event_seq=3,
     )  # fmt: skip
     return replace(job, **changes)
 
 
 def an_attempt(report: ExitReport | None = None) -> Attempt:
     """The first attempt, ended when there is a report."""
-    return Attempt(JOB_ID, 1, AttemptCause.FIRST, NOW, None if report is None else NOW, report)
+    return Attempt(JOB_ID, 1, AttemptCause.FIRST, NOW, "training", None if report is None else NOW, report)
 
 
 def a_report(outcome: Outcome, **fields: Any) -> ExitReport:

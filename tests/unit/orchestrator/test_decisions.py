@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.domain.decisions import Act, Decision, Deed, End, Move, Policy, Wait, decide
+from orchestrator.domain.decisions import Act, Decision, Deed, End, Enter, Move, Policy, Wait, decide
 from orchestrator.domain.job_machine import WORKING, is_allowed
 from orchestrator.domain.observations import Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
 from shared.contracts.jobs import TERMINAL, Phase
@@ -20,6 +20,7 @@ FULL = Refused("no_capacity", "no free slot", is_passing=True)
 OLDER = Refused("older_attempt_alive", "an older attempt lives", is_passing=False)
 DIFFERENT = Refused("conflict", "another body", is_passing=False)
 SILENT = Silent("ReadTimeout")
+FREE = SlotFree("training")
 ASKED = Seen(a_view(), just_asked=True)
 SUCCESS = a_report(Outcome.SUCCEEDED, result=MODEL)
 KILLED = a_report(Outcome.FAILED, failure=a_failure())
@@ -84,6 +85,7 @@ ENDINGS = [
     (Phase.STARTING, KILLED, Phase.QUEUED),
     (Phase.STARTING, SUCCESS, Phase.SUCCEEDED),
     (Phase.STOPPING, SUCCESS, Phase.SUCCEEDED),
+    (Phase.STOPPING, a_report(Outcome.SUCCEEDED), Phase.STOPPED),
     (Phase.STOPPING, KILLED, Phase.STOPPED),
     (Phase.STOPPING, FAULTY, Phase.STOPPED),
     (Phase.STOPPING, LOST, Phase.STOPPED),
@@ -122,14 +124,14 @@ def test_a_retry_does_not_wait_for_the_log() -> None:
 
 def test_a_waiting_job_starts_only_when_a_slot_is_free() -> None:
     job = a_job(Phase.QUEUED, attempt=0)
-    assert isinstance(decide(job, None, None, NOW), Wait)
-    start = decide(job, None, SlotFree(), NOW)
-    assert start == Move(Phase.STARTING, "attempt 1 starts on the training service")
+    assert isinstance(decide(job, None, None, NOW), Enter)
+    start = decide(job, None, FREE, NOW)
+    assert start == Move(Phase.STARTING, "attempt 1 starts on the training service", {"placed_on": "training"})
 
 
 def test_an_attempt_that_no_worker_took_is_offered_again() -> None:
-    again = decide(a_job(Phase.QUEUED), an_attempt(), SlotFree(), NOW)
-    assert again == Move(Phase.STARTING, "attempt 1 starts on the training service")
+    again = decide(a_job(Phase.QUEUED), an_attempt(), FREE, NOW)
+    assert again == Move(Phase.STARTING, "attempt 1 starts on the training service", {"placed_on": "training"})
 
 
 def test_a_silent_worker_is_noted_and_nothing_else() -> None:
@@ -141,7 +143,21 @@ def test_a_silent_worker_is_noted_and_nothing_else() -> None:
 
 
 observations = st.sampled_from(
-    [None, SlotFree(), RUNNING, ACCEPTED, ENDED, ASKED, Missing(), FULL, OLDER, DIFFERENT, SILENT, DRAINED, UNDRAINED]
+    [
+        None,
+        FREE,
+        RUNNING,
+        ACCEPTED,
+        ENDED,
+        ASKED,
+        Missing(),
+        FULL,
+        OLDER,
+        DIFFERENT,
+        SILENT,
+        DRAINED,
+        UNDRAINED,
+    ]
 )
 reports = st.sampled_from([None, *(a_report(outcome) for outcome in Outcome), SUCCESS, KILLED, FAULTY])
 

@@ -37,7 +37,7 @@ def test_a_job_moves_exactly_as_the_table_says(before: Phase, after: Phase) -> N
     assert step.event.topic == f"job:{JOB_ID}"
     assert step.event.after_drain == (after in TERMINAL)
     assert (step.job.ended_at is not None) == (after in TERMINAL)
-    assert (step.job.next_look_at is None) == (after in TERMINAL | {Phase.PAUSED})
+    assert (step.job.next_look_at is None) == (after in TERMINAL | RESTING)
 
 
 def test_every_transition_says_when_it_happens() -> None:

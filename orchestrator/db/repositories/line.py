@@ -1,0 +1,125 @@
+"""The queue in SQL: every question is answered from the line's index, however long the line is."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, exists, func, or_, select, union_all
+from sqlalchemy.orm import Session, aliased
+
+from orchestrator.db.repositories.job_rows import job_of
+from orchestrator.db.repositories.jobs import is_free
+from orchestrator.db.tables.base import table_of
+from orchestrator.db.tables.jobs import JobRow
+from orchestrator.db.tables.quotas import ProjectQuotaRow
+from orchestrator.domain.job import Job
+from orchestrator.domain.job_machine import WORKING
+from orchestrator.domain.queueing.estimating import Finished, likeness_of
+from orchestrator.domain.queueing.lanes import Lane, Line, Waiting, group_of_project, group_of_sweep, parse_lane
+from shared.contracts.jobs import Phase
+
+_T = table_of(JobRow)
+_JOBS = _T.c
+_QUOTAS = table_of(ProjectQuotaRow).c
+_WORKING = sorted(WORKING)
+_LANES = 200
+"""Lanes looked at in one turn, those that wait longest first."""
+
+
+def _in_line(service: str, jobs: Any = _JOBS) -> Any:
+    return and_(jobs.phase == Phase.QUEUED, jobs.worker == service, jobs.lane.is_not(None))
+
+
+class SqlLine:
+    """The queue that one transaction sees."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def awaited(self, services: Sequence[str]) -> list[str]:
+        # One existence test each, answered from the index: counting or DISTINCT would read the whole queue every turn.
+        tests = [exists().where(_in_line(service)) for service in services]
+        found = self._session.execute(select(*tests)).one()
+        return [service for service, is_awaited in zip(services, found, strict=True) if is_awaited]
+
+    def look(self, service: str, now: datetime, depth: int) -> Line:
+        heads: dict[Lane, list[Waiting]] = {}
+        keys = self._lanes(service)
+        if keys:
+            for row in self._session.execute(union_all(*(_head(service, key, now, depth) for key in keys))):
+                heads.setdefault(parse_lane(row.lane), []).append(Waiting(row.turn, row.job_id))
+        bounds = self.bounds()
+        ordered = {lane: sorted(waiting, key=lambda item: (item.turn, item.job_id)) for lane, waiting in heads.items()}
+        return Line(ordered, bounds.used, bounds.limits)
+
+    def _lanes(self, service: str) -> list[str]:
+        """The lanes that hold a job, those with the earliest turn first: one step in the index for each lane."""
+        first = select(func.min(_JOBS.lane).label("lane")).where(_in_line(service)).cte("lanes", recursive=True)
+        later = aliased(JobRow)
+        following = select(func.min(later.lane)).where(_in_line(service, later), later.lane > first.c.lane)
+        lanes = first.union_all(select(following.scalar_subquery()).where(first.c.lane.is_not(None)))
+        waiting = aliased(JobRow)
+        earliest = select(func.min(waiting.turn)).where(
+            waiting.phase == Phase.QUEUED, waiting.worker == service, waiting.lane == lanes.c.lane
+        )
+        query = select(lanes.c.lane).where(lanes.c.lane.is_not(None)).order_by(earliest.scalar_subquery())
+        return list(self._session.scalars(query.limit(_LANES)))
+
+    def bounds(self) -> Line:
+        at_work = (
+            select(_JOBS.project, _JOBS.sweep, func.count()).where(_JOBS.phase.in_(_WORKING))
+            .group_by(_JOBS.project, _JOBS.sweep)
+        )  # fmt: skip
+        used: Counter[str] = Counter()
+        for project, sweep, count in self._session.execute(at_work):
+            used[group_of_project(project)] += count
+            if sweep is not None:
+                used[group_of_sweep(sweep)] += count
+        quotas = select(_QUOTAS.project, _QUOTAS.max_running).where(_QUOTAS.max_running.is_not(None))
+        limits = {group_of_project(project): limit for project, limit in self._session.execute(quotas)}
+        return Line({}, used, limits)
+
+    def ahead(self, job: Job) -> Mapping[Lane, int]:
+        is_ahead = or_(_JOBS.turn < job.turn, and_(_JOBS.turn == job.turn, _JOBS.job_id < job.job_id))
+        query = select(_JOBS.lane, func.count()).where(_in_line(job.worker), is_ahead).group_by(_JOBS.lane)
+        return {parse_lane(key): count for key, count in self._session.execute(query)}
+
+    def running_since(self, service: str) -> list[datetime]:
+        query = select(_JOBS.started_at).where(
+            _JOBS.phase.in_(_WORKING), _JOBS.worker == service, _JOBS.started_at.is_not(None)
+        )
+        return list(self._session.scalars(query))
+
+    def finished_like(self, job: Job, limit: int) -> list[Finished]:
+        query = (
+            select(_T)
+            .where(_JOBS.kind == job.kind, _JOBS.phase == Phase.SUCCEEDED, _JOBS.attempt == 1)
+            .order_by(_JOBS.job_id.desc())
+            .limit(limit)
+        )
+        finished = [job_of(row) for row in self._session.execute(query)]
+        return [
+            Finished(likeness_of(item), (item.ended_at - item.started_at).total_seconds())
+            for item in finished
+            if item.started_at is not None and item.ended_at is not None
+        ]
+
+    def has_place(self, job: Job) -> bool:
+        quota = select(_QUOTAS.max_running).where(_QUOTAS.project == job.project).with_for_update()
+        limit = self._session.scalar(quota)
+        return limit is None or self._at_work(_JOBS.project == job.project) < limit
+
+    def _at_work(self, is_of_group: Any) -> int:
+        return self._session.scalar(select(func.count()).where(_JOBS.phase.in_(_WORKING), is_of_group)) or 0
+
+
+def _head(service: str, lane: str, now: datetime, depth: int) -> Any:
+    """The first of a lane that nobody holds; a sub-select, because SQLite limits no part of a union."""
+    query = (
+        select(_JOBS.lane, _JOBS.turn, _JOBS.job_id)
+        .where(_JOBS.phase == Phase.QUEUED, _JOBS.worker == service, _JOBS.lane == lane, is_free(now))
+        .order_by(_JOBS.turn, _JOBS.job_id)
+        .limit(depth)
+    )
+    return select(query.subquery())
