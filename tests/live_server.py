@@ -18,6 +18,7 @@ def live_server(
     port: int = 0,
     http: type[asyncio.Protocol] | Literal["auto"] = "auto",
     loop: Literal["auto", "asyncio", "uvloop"] = "auto",
+    ws: type[asyncio.Protocol] | Literal["auto"] = "auto",
 ) -> Iterator[str]:
     """Serve `app` from a thread on a free port, and answer its URL; the lifespan has begun by then.
 
@@ -32,6 +33,7 @@ def live_server(
         lifespan="on",
         timeout_graceful_shutdown=1,
         http=http,
+        ws=ws,
         loop=loop,
     )
     server = uvicorn.Server(config)

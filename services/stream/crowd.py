@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 
 from services.stream.fanout import Feed
 from services.stream.frames import Frame, sse_end, sse_farewell
 from services.stream.handoff import Heir
-from services.stream.ring import Ring
+from services.stream.ring import Place, Ring, moved
 from shared.kit.errors import Unavailable
 from shared.kit.logs import logger
 
@@ -17,9 +16,6 @@ _CHUNK = 64 * 1024
 """Most that one listener is written in one turn of the loop."""
 _PARKED = 16 * 1024
 """Most that waits in memory for a listener whose socket is full; the rest of what it misses stays a number."""
-
-Place = tuple[int, int]
-"""The last event a listener has in full, and how many bytes of the one after."""
 
 
 class Group:
@@ -64,7 +60,7 @@ class Listener(Heir):
 
     def farewell(self, reason: str, retry_ms: int) -> None:
         """Ask the client to come again, each at a time of its own."""
-        self.say_last(sse_farewell(reason, self.group.place[0], random.randint(retry_ms // 2, retry_ms * 2)))  # noqa: S311 - spreads load, guards nothing
+        self.say_last(sse_farewell(reason, self.group.place[0], retry_ms))
 
     def beat(self, words: bytes) -> None:
         """Show that the connection lives, unless that is seen anyway."""
@@ -99,18 +95,6 @@ class Listener(Heir):
         self.farewell("shutting_down", 1000)
 
 
-def moved(place: Place, run: Sequence[Frame], count: int) -> Place:
-    """The place `count` bytes further along `run`, which begins after the place's event."""
-    seq, done = place
-    done += count
-    for frame in run:
-        if done < len(frame.sse):
-            break
-        done -= len(frame.sse)
-        seq = frame.seq
-    return seq, done
-
-
 class Crowd:
     """Everybody handed over who follows one topic, grouped by what they have."""
 
@@ -122,7 +106,7 @@ class Crowd:
         self._ended_at: int | None = None
         self._is_due = False
         self._refill: asyncio.Task[None] | None = None
-        feed.on_more = self.schedule
+        feed.watchers.add(self.schedule)
 
     def schedule(self) -> None:
         """Pump in this turn of the loop, once however often it is asked."""
@@ -215,13 +199,8 @@ class Crowd:
         """Read the log in pages for those behind the ring, the furthest behind first."""
         while waiting := self._misses():
             lowest = min(group.place for group in waiting)[0]
-            page = await self.feed.read(lowest)
-            if not page:
-                # The log is shorter than it was known to be (restored from a backup): wait for it to grow again.
-                self.feed.newest = lowest
+            if (shelf := await self.feed.find(lowest)) is None:
                 return
-            shelf = Ring(len(page), sum(len(frame.sse) for frame in page))
-            shelf.offer(page)
             while True:
                 if not self._send(shelf):
                     break
@@ -250,6 +229,6 @@ class Crowd:
 
     def close(self) -> None:
         """Nobody listens any more."""
-        self.feed.on_more = None
+        self.feed.watchers.discard(self.schedule)
         if self._refill is not None:
             self._refill.cancel()

@@ -1,16 +1,19 @@
 """Listeners: each is a cursor over ring and log; nothing is queued for anybody."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 
 from services.stream.frames import Frame, encode
 from services.stream.log.entries import Record
 from services.stream.log.reading import LogReader
-from services.stream.ring import Ring
+from services.stream.ring import Place, Ring, moved
 from shared.kit.tasks import in_thread
 
 _PAGE = 500
+_SHELVES = 4
+
+Wake = Callable[[], None]
 
 
 class Feed:
@@ -22,10 +25,12 @@ class Feed:
         self.ring = ring
         self.newest = 0
         """How far the log is known to reach."""
-        self.on_more: Callable[[], None] | None = None
+        self.watchers: set[Wake] = set()
+        """Called when it reaches further."""
         self._reader = reader
-        self._more = asyncio.Event()
         self._reading = asyncio.Lock()
+        # Pages for those far behind, shared like the ring: a listener never holds events of its own.
+        self._shelves: deque[Ring] = deque(maxlen=_SHELVES)
 
     def committed(self, records: list[Record]) -> None:
         """This process wrote to the topic."""
@@ -36,58 +41,82 @@ class Feed:
         """The log is known to reach `last_seq`: wake everybody."""
         if last_seq > self.newest:
             self.newest = last_seq
-            self._more.set()
-            self._more = asyncio.Event()
-            if self.on_more is not None:
-                self.on_more()
+            for wake in self.watchers:
+                wake()
 
     async def refresh(self) -> None:
         """Ask the log how far it reaches."""
         self.advance((await in_thread(self._reader.position, self.topic)).last_seq)
 
-    async def after(self, cursor: int) -> list[Frame]:
-        """The next run of events after `cursor`, waiting until there is one."""
-        while True:
-            while cursor >= self.newest:
-                await self._more.wait()
-            frames = self.ring.after(cursor) or await self.read(cursor)
-            if frames:
-                return frames
-            # The log is shorter than it was known to be (restored from a backup): wait for it to grow again.
-            self.newest = cursor
+    def held(self, seq: int) -> Ring | None:
+        """What has the event after `seq` in memory."""
+        return next((ring for ring in (self.ring, *self._shelves) if ring.holds(seq + 1)), None)
 
-    async def read(self, cursor: int) -> list[Frame]:
-        """A page of the log after `cursor`."""
-        # One reader at a time: who waited finds the run in the ring.
+    async def find(self, seq: int) -> Ring | None:
+        """The same, or a page of the log; None where the log has no such event yet."""
+        # One reader at a time: who waited finds the page in memory.
         async with self._reading:
-            if frames := self.ring.after(cursor):
-                return frames
-            records, _ = await in_thread(self._reader.page, self.topic, cursor, _PAGE)
+            if (ring := self.held(seq)) is not None:
+                return ring
+            records, _ = await in_thread(self._reader.page, self.topic, seq, _PAGE)
+            if not records:
+                # The log is shorter than it was known to be (restored from a backup): wait for it to grow again.
+                self.newest = min(self.newest, seq)
+                return None
             frames = [encode(record) for record in records]
             self.ring.offer(frames)
-            return frames
+            if not self.ring.holds(seq + 1):
+                self._shelves.append(Ring.of(frames))
+            return self.held(seq)
 
 
 class Subscription:
     """One listener's place in a topic."""
 
-    def __init__(self, feed: Feed, after: int) -> None:
-        self._feed = feed
-        self.cursor = after
+    __slots__ = ("feed", "has_ended", "place", "wake")
 
-    async def next(self) -> list[Frame]:
-        """The next run, waiting for it; a wait given up loses nothing."""
-        frames = await self._feed.after(self.cursor)
-        self.cursor = frames[-1].seq
-        return frames
+    def __init__(self, feed: Feed, after: int, wake: Wake) -> None:
+        self.feed = feed
+        self.wake = wake
+        self.place: Place = (after, 0)
+        self.has_ended = False
+        """Whether the listener has the topic's last event."""
 
-    async def runs(self) -> AsyncIterator[list[Frame]]:
-        """Runs of events without gap or repeat, for ever or through the topic's last event."""
-        while True:
-            frames = await self.next()
-            yield frames
-            if frames[-1].ends_topic:
-                return
+    @property
+    def seq(self) -> int:
+        """The last event the listener has in full."""
+        return self.place[0]
+
+    @property
+    def is_between_events(self) -> bool:
+        """Whether it has no part of the next."""
+        return self.place[1] == 0
+
+    async def _run(self, max_bytes: int) -> list[Frame]:
+        seq = self.place[0]
+        if seq >= self.feed.newest:
+            return []
+        ring = self.feed.held(seq) or await self.feed.find(seq)
+        return [] if ring is None else ring.after(seq, max_bytes)
+
+    async def frames(self, max_bytes: int) -> list[Frame]:
+        """The next run, at least one event; empty while there is none. A wait given up loses nothing."""
+        run = await self._run(max_bytes)
+        if run:
+            self._move((run[-1].seq, 0), run)
+        return run
+
+    async def chunk(self, max_bytes: int) -> bytes:
+        """The next bytes as SSE, events cut where they are larger; empty while there are none."""
+        run = await self._run(max_bytes)
+        done = self.place[1]
+        chunk = b"".join([frame.sse for frame in run])[done : done + max_bytes]
+        self._move(moved(self.place, run, len(chunk)), run)
+        return chunk
+
+    def _move(self, place: Place, run: list[Frame]) -> None:
+        self.place = place
+        self.has_ended = bool(run) and run[-1].ends_topic and place == (run[-1].seq, 0)
 
 
 class Fanout:
@@ -103,6 +132,11 @@ class Fanout:
     def topics(self) -> Collection[str]:
         """Topics with listeners."""
         return self._feeds.keys()
+
+    @property
+    def listeners(self) -> int:
+        """How many places in topics are held; a WebSocket has one a topic."""
+        return sum(feed.listeners for feed in self._feeds.values())
 
     def committed(self, records: Mapping[str, list[Record]]) -> None:
         """This process wrote these records."""
@@ -142,11 +176,13 @@ class Fanout:
         if feed.listeners == 0:
             del self._feeds[feed.topic]
 
-    @asynccontextmanager
-    async def subscribe(self, topic: str, after: int) -> AsyncIterator[Subscription]:
-        """Listen to `topic` after `after`."""
+    async def follow(self, topic: str, after: int, wake: Wake) -> Subscription:
+        """Listen to `topic` after `after`, until `leave`; `wake` is called when there is more."""
         feed = await self.open(topic)
-        try:
-            yield Subscription(feed, after)
-        finally:
-            self.close(feed)
+        feed.watchers.add(wake)
+        return Subscription(feed, after, wake)
+
+    def leave(self, subscription: Subscription) -> None:
+        """Listen no longer."""
+        subscription.feed.watchers.discard(subscription.wake)
+        self.close(subscription.feed)

@@ -1,6 +1,7 @@
 """Events as the wires carry them: encoded once, shared by every listener."""
 
 import json
+import random
 from dataclasses import dataclass
 
 from services.stream.log.entries import Record
@@ -46,9 +47,19 @@ HEARTBEAT = b": heartbeat\n"
 """A comment line and no blank line: some clients take a block of nothing but comments for an empty message."""
 
 
+WELCOME = b": welcome\nretry: 1000\n"
+"""No blank line: some clients take a block with nothing but `retry` for an empty message."""
+
+
+def sse_reset(last_seq: int) -> bytes:
+    """Said first to who asked beyond the log, which ends at `last_seq`."""
+    return sse_notice("reset", {"reason": "ahead_of_log", "last_seq": last_seq}, last_seq)
+
+
 def sse_farewell(reason: str, last_seq: int, retry_ms: int) -> bytes:
-    """Said before the server closes a stream that has not ended: resume after `retry_ms`."""
-    return f"retry: {retry_ms}\n".encode() + sse_notice(FAREWELL, {"reason": reason, "last_seq": last_seq})
+    """Said before the server closes a stream that has not ended: resume after about `retry_ms`, not all at once."""
+    retry = random.randint(retry_ms // 2, retry_ms * 2)  # noqa: S311 - spreads load, guards nothing
+    return f"retry: {retry}\n".encode() + sse_notice(FAREWELL, {"reason": reason, "last_seq": last_seq})
 
 
 def sse_end(last_seq: int) -> bytes:

@@ -3,18 +3,22 @@
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.http11 import Request
 
 _EXTENSION = "imts.handoff"
 _PROBE_S = 2.0
-_BUFFERED = 32 * 1024
-"""What the server queues for a reader before it waits: half of uvicorn's default, as streams are many."""
+_CHANGED = (AttributeError, TypeError, OSError)
+"""How a server shows that it is not the one this was written for."""
 
 
 class Heir(asyncio.Protocol):
@@ -40,17 +44,32 @@ class Heir(asyncio.Protocol):
 
 
 class HandoffProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol, which shows itself to the app so that a response can take the socket."""
+    """Uvicorn's protocol, which shows itself to the app: a response can take its socket, or cut it."""
+
+    on_shutdown: Callable[[], None] | None = None
+    """Told when the server stops, so that an endless answer can come to its end."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """As before, with a shorter queue."""
+        """As before, but a slow reader holds no more than the rest of one write."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=_BUFFERED)
+        # With any room to queue, the transport could also hold bytes back that a write past it would overtake.
+        transport.set_write_buffer_limits(high=0)
 
     def on_message_begin(self) -> None:
         """A request: its scope names this protocol."""
         super().on_message_begin()
         self.scope["extensions"] = {_EXTENSION: self}  # type: ignore[dict-item]
+
+    def shutdown(self) -> None:
+        """Uvicorn wants to stop."""
+        super().shutdown()
+        if self.on_shutdown is not None:
+            self.on_shutdown()
+
+    def abort(self) -> None:
+        """Cut the connection now; what the client has not taken is forgotten, not waited for."""
+        self.cycle.disconnected = True
+        self.transport.abort()
 
     @property
     def can_hand_over(self) -> bool:
@@ -63,8 +82,6 @@ class HandoffProtocol(HttpToolsProtocol):
         False when the client has gone. The head goes through `send`, so that every middleware sees an answer.
         """
         cycle, transport = self.cycle, self.transport
-        # With any room to queue, the transport could hold bytes back that a write past it would overtake.
-        transport.set_write_buffer_limits(high=0)
         cycle.keep_alive = False
         cycle.chunked_encoding = False
         await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
@@ -81,11 +98,31 @@ class HandoffProtocol(HttpToolsProtocol):
         return True
 
 
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Uvicorn's protocol of WebSockets, which shows itself to the app as well; it inherits the transport's limit."""
+
+    def handle_connect(self, event: Request) -> None:
+        """A handshake: its scope names this protocol before the app's task begins."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            self.scope["extensions"][_EXTENSION] = self  # type: ignore[assignment]
+
+    def abort(self) -> None:
+        """Cut the connection now."""
+        self.transport.abort()
+
+
+def socket_of(scope: Scope) -> SocketProtocol | None:
+    """The protocol behind this WebSocket; None on another server. Ask once a socket."""
+    held = scope.get("extensions", {}).pop(_EXTENSION, None)
+    return held if isinstance(held, SocketProtocol) else None
+
+
 def exchange_of(scope: Scope) -> HandoffProtocol | None:
-    """The protocol behind this request, when it can give its socket away."""
+    """The protocol behind this request; None on another server. Ask once a request."""
     # Taken out, so that scope and protocol do not hold each other until the next garbage collection.
     held = scope.get("extensions", {}).pop(_EXTENSION, None)
-    return held if isinstance(held, HandoffProtocol) and held.can_hand_over else None
+    return held if isinstance(held, HandoffProtocol) else None
 
 
 class _ProbeHeir(Heir):
@@ -106,14 +143,17 @@ async def works() -> bool:
     """
     here, there = socket.socketpair()
     there.setblocking(False)
-    heir = _ProbeHeir()
+    heir, head = _ProbeHeir(), [(b"x-probe", b"1")]
 
-    async def app(scope: Scope, _: Receive, send: Send) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
-        if exchange is not None and await exchange.hand_over(send, [(b"x-probe", b"1")], heir):
-            os.write(heir.fd, b"one")
-            heir.transport.write(b"two")
-            heir.transport.close()
+        with suppress(*_CHANGED):
+            if exchange is not None and exchange.can_hand_over and await exchange.hand_over(send, head, heir):
+                os.write(heir.fd, b"one")
+                heir.transport.write(b"two")
+                heir.transport.close()
+                return
+        await Response(status_code=500, headers={"connection": "close"})(scope, receive, send)
 
     config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="none")
     config.load()
@@ -125,9 +165,10 @@ async def works() -> bool:
             answer = b""
             while data := await loop.sock_recv(there, 4096):
                 answer += data
-            await heir.is_lost.wait()
-    except (TimeoutError, OSError, AttributeError, TypeError):
+            if is_whole := answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\nonetwo"):
+                await heir.is_lost.wait()
+    except (TimeoutError, *_CHANGED):
         return False
     finally:
         there.close()
-    return answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\nonetwo")
+    return is_whole

@@ -5,6 +5,21 @@ from collections.abc import Sequence
 
 from services.stream.frames import Frame
 
+Place = tuple[int, int]
+"""The last event a listener has in full, and how many bytes of the one after."""
+
+
+def moved(place: Place, run: Sequence[Frame], count: int) -> Place:
+    """The place `count` bytes further along `run`, which begins after the place's event."""
+    seq, done = place
+    done += count
+    for frame in run:
+        if done < len(frame.sse):
+            break
+        done -= len(frame.sse)
+        seq = frame.seq
+    return seq, done
+
 
 class Ring:
     """What listeners near the head read instead of the log."""
@@ -14,6 +29,13 @@ class Ring:
         self._max_bytes = max_bytes
         self._frames: deque[Frame] = deque()
         self._bytes = 0
+
+    @classmethod
+    def of(cls, frames: Sequence[Frame]) -> "Ring":
+        """A ring that holds just this run."""
+        ring = cls(len(frames), sum(len(frame.sse) for frame in frames))
+        ring.offer(frames)
+        return ring
 
     @property
     def last_seq(self) -> int:

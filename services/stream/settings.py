@@ -33,8 +33,8 @@ class StreamSettings(ServiceSettings):
     """A stream open for this long is closed with a `farewell`; its listener resumes, here or at another replica."""
     farewell_retry_ms: int = Field(default=1000, ge=1, le=600_000)
     """After how long, half to twice as long, each at random."""
-    handoff: bool = False
-    """Write to SSE listeners' sockets directly, where the pinned server allows it; off: through ASGI, a task each."""
+    handoff: bool = True
+    """Write to SSE listeners' sockets directly; off, or where the server is not as expected: by ASGI, a task each."""
     poll_s: float = Field(default=0.1, gt=0)
     """How often replicas look for each other's events while no Redis carries wake-ups."""
     safety_poll_s: float = Field(default=2.0, gt=0)

@@ -34,6 +34,7 @@ RUN_STARTED = "run_started"
 RUN_FINISHED = "run_finished"
 """`{status, why}`: the last event of a run; only the run itself says it, and nothing follows."""
 STREAM_END = "stream_end"
+HEARTBEAT = "heartbeat"
 FAREWELL = "farewell"
 """Wire only: never stored, sent after a job's terminal event."""
 

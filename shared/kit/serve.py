@@ -14,13 +14,14 @@ _GRACE_S = 5
 """Long streams are cut this long after SIGTERM; a resuming client loses nothing."""
 
 
-def serve(
-    service: str, app: FastAPI, settings: ServiceSettings, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
-) -> None:
-    """Run `app` until SIGTERM; `http` speaks the protocol."""
+Speaks = type[asyncio.Protocol] | Literal["auto"]
+
+
+def serve(service: str, app: FastAPI, settings: ServiceSettings, http: Speaks = "auto", ws: Speaks = "auto") -> None:
+    """Run `app` until SIGTERM; `http` and `ws` speak the protocols."""
     setproctitle(f"imts:{service}")
     configure_logs(service, settings.log_level, settings.log_format)
     uvicorn.run(
         app, host=settings.host, port=settings.port, log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=_GRACE_S, ws_max_size=settings.max_body_bytes, http=http,
+        timeout_graceful_shutdown=_GRACE_S, ws_max_size=settings.max_body_bytes, http=http, ws=ws,
     )  # fmt: skip

@@ -1,8 +1,10 @@
 """The log over a WebSocket."""
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,12 @@ from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
+from services.stream.app import create_app
 from shared.contracts.problems import Problem, ProblemBody
-from tests.integration.stream.client import StreamCaller, metrics, new_job, phase
+from tests.integration.stream.client import StreamCaller, metrics, new_job, phase, service_token
+from tests.integration.stream.conftest import Delivery, settings_for
+from tests.integration.stream.listening import WatchedProtocol, raw_socket
+from tests.waiting import eventually
 
 
 @contextmanager
@@ -112,3 +118,90 @@ def test_a_socket_follows_a_bounded_number_of_topics(embedded: StreamCaller) -> 
             assert _hear(socket)["message_type"] == "subscribed"
         socket.send(json.dumps({"action": "subscribe", "topic": "project:one-more"}))
         assert _hear(socket)["error"]["code"] == "rate_limited"
+
+
+def _subscribe(socket: Connection, *jobs: str) -> None:
+    for job in jobs:
+        socket.send(json.dumps({"action": "subscribe", "topic": f"job:{job}"}))
+        assert _hear(socket)["message_type"] == "subscribed"
+
+
+def test_sixty_four_topics_share_a_socket_and_none_waits_for_another(stream: StreamCaller) -> None:
+    jobs = [new_job() for _ in range(64)]
+    with _socket(stream) as socket:
+        _subscribe(socket, *jobs)
+        for job in jobs:
+            stream.append(job, "p", 1, metrics(*range(1, 101), padding="x" * 400))
+            stream.append(job, "orchestrator", 1, [phase("succeeded")])
+        heard: dict[str, list[int]] = {f"job:{job}": [] for job in jobs}
+        ended = 0
+        while ended < 64:
+            message = _hear(socket)
+            if message["message_type"] == "stream_end":
+                ended += 1
+            else:
+                heard[message["topic"]].append(message["seq"])
+    assert set(map(tuple, heard.values())) == {tuple(range(1, 102))}
+
+
+def test_a_topic_with_a_long_past_leaves_room_for_the_others(embedded: StreamCaller) -> None:
+    long, short = new_job(), new_job()
+    for first in range(1, 2001, 500):
+        embedded.append(long, "p", first, metrics(*range(first, first + 500), padding="x" * 900))
+    embedded.append(short, "p", 1, metrics(1))
+    with _socket(embedded, f"?job_id={long}") as socket:
+        assert _hear(socket)["message_type"] == "subscribed"
+        socket.send(json.dumps({"action": "subscribe", "topic": f"job:{short}"}))
+        order = [_hear(socket) for _ in range(2002)]
+    topics = [message["topic"] for message in order if message["message_type"] == "training_event"]
+    assert topics.count(f"job:{long}") == 2000
+    assert topics.index(f"job:{short}") < 1000
+
+
+def test_a_second_subscription_starts_over(embedded: StreamCaller) -> None:
+    job = new_job()
+    embedded.append(job, "p", 1, metrics(1, 2))
+    with _socket(embedded, f"?job_id={job}&after=1") as socket:
+        assert [_hear(socket).get("seq") for _ in range(2)] == [None, 2]
+        _subscribe(socket, job)
+        assert [_hear(socket)["seq"] for _ in range(2)] == [1, 2]
+
+
+def test_a_socket_is_shown_to_live_and_asked_to_come_again(delivery: Delivery, tmp_path: Path) -> None:
+    app = create_app(settings_for("", tmp_path, heartbeat_s=0.05, max_life_s=0.5))
+    job = new_job()
+    with delivery.serve(app) as url, StreamCaller(url) as caller:
+        caller.append(job, "p", 1, metrics(1))
+        with _socket(caller, f"?job_id={job}") as socket:
+            said = [json.loads(message) for message in socket]
+            assert socket.close_code == 1001
+        assert [message["message_type"] for message in said[:3]] == ["subscribed", "training_event", "heartbeat"]
+        assert said[-1] == {
+            "message_type": "farewell", "reason": "life_cap", "retry_ms": said[-1]["retry_ms"],
+            "topics": {f"job:{job}": 1},
+        }  # fmt: skip
+        eventually(lambda: app.state.stream.fanout.listeners == 0)
+
+
+def _open_by_hand(raw: socket.socket, job: str) -> None:
+    raw.sendall(
+        f"GET /ws/metrics?job_id={job} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service_token()}\r\n"
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+
+
+def test_a_socket_that_takes_nothing_holds_little_and_is_let_go(delivery: Delivery, tmp_path: Path) -> None:
+    app = create_app(settings_for("", tmp_path, send_timeout_s=2, ring_events=8))
+    job = new_job()
+    held = []
+    with delivery.serve(app) as url, StreamCaller(url) as caller, raw_socket(url) as deaf:
+        _open_by_hand(deaf, job)
+        eventually(lambda: app.state.stream.fanout.listeners == 1)
+        (transport,) = [one for one in WatchedProtocol.transports if not one.is_closing()]
+        for first in range(1, 1001, 50):
+            caller.append(job, "p", first, metrics(*range(first, first + 50), padding="z" * 20_000))
+            held.append(transport.get_write_buffer_size())
+        eventually(lambda: app.state.stream.fanout.listeners == 0)
+        assert transport.is_closing()
+    assert 0 < max(held) <= 64 * 1024
