@@ -49,6 +49,7 @@ def create_app(settings: OrchestratorSettings, peers: Peers | None = None) -> Fa
         routers=[*job_routers(), datasets.routes, models.routes, system.routes, keys.routes, internal.routes],
         lifespan=_lifespan,
         ready=wiring.readiness.check,
+        peers=wiring.clients,
         body_limits={
             "/api/datasets": settings.max_upload_bytes,
             "/api/models": settings.max_upload_bytes,

@@ -43,6 +43,7 @@ def create_app(settings: StreamSettings) -> FastAPI:
         lifespan=lifespan,
         turnstile=TicketTurnstile(passes),
         ready=ready,
+        peers=[orchestrator],
         body_limits={"/v1/topics/": settings.max_append_bytes},
     )
     app.state.tickets = passes

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI
+from pydantic import JsonValue
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +18,7 @@ from shared.kit.error_handlers import install_error_handlers, problem_response
 from shared.kit.errors import ImtsError
 from shared.kit.logs import log_context
 from shared.kit.metrics import RequestMetrics, metrics_page
+from shared.kit.peer import PeerClient
 from shared.kit.settings import ServiceSettings, is_loopback
 from shared.kit.swagger import install_swagger, is_document
 
@@ -95,7 +97,7 @@ async def _admitted(connection: HTTPConnection) -> Principal:
 Caller = Annotated[Principal, Depends(_admitted)]
 
 
-def _house_routes(ready: ReadyCheck, url: str) -> APIRouter:
+def _house_routes(ready: ReadyCheck, url: str, peers: Sequence[PeerClient]) -> APIRouter:
     routes = APIRouter(tags=["health"])
 
     @routes.get("/healthz")
@@ -106,8 +108,13 @@ def _house_routes(ready: ReadyCheck, url: str) -> APIRouter:
     @routes.get("/readyz")
     async def able() -> JSONResponse:
         """The service can do its work now."""
-        await ready()
-        return JSONResponse({"status": "ready", "version": VERSION, "url": url})
+        standings: list[JsonValue] = [peer.standing for peer in peers]
+        try:
+            await ready()
+        except ImtsError as fault:
+            fault.details = {**(fault.details or {}), "peers": standings}
+            raise
+        return JSONResponse({"status": "ready", "version": VERSION, "url": url, "peers": standings})
 
     @routes.get("/metrics")
     def counted() -> Response:
@@ -126,6 +133,7 @@ def create_application(
     routers: Sequence[APIRouter],
     lifespan: Lifespan,
     ready: ReadyCheck,
+    peers: Sequence[PeerClient] = (),
     body_limits: Mapping[str, int] | None = None,
     own_credentials: frozenset[str] = frozenset(),
     turnstile: Turnstile = lambda _: None,
@@ -133,7 +141,7 @@ def create_application(
     """A service's app: its routers behind the gate, the house's routes, one error body.
 
     `body_limits` maps path prefixes to other body limits, the longest prefix wins; paths in `own_credentials` check
-    their caller themselves; `turnstile` admits callers without a header.
+    their caller themselves; `turnstile` admits callers without a header; `/readyz` tells how `peers` answer.
     """
     app = FastAPI(
         title=f"IMTS {service}", summary=summary, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -142,7 +150,7 @@ def create_application(
     app.router.route_class = StrictRoute
     for router in routers:
         app.include_router(router)
-    app.include_router(_house_routes(ready, settings.url))
+    app.include_router(_house_routes(ready, settings.url, peers))
     install_swagger(app)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, limits_by_path=body_limits or {})

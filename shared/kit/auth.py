@@ -61,7 +61,7 @@ class ServiceTokens:
     """Signs and checks the short-lived tokens with which services know each other."""
 
     def __init__(self, service: str, secret: str, now: Callable[[], float] = time.time) -> None:
-        self._service = service
+        self.service = service
         self._secret = secret
         self._now = now
         # An age is never negative for itsdangerous; a reader whose clock is ahead forgives a writer whose clock is not.
@@ -73,7 +73,7 @@ class ServiceTokens:
         now = self._now()
         made_at, token = self._issued.get(audience, (0.0, ""))
         if now - made_at > _TOKEN_REUSE_S or now < made_at:
-            token = _MARK + _Signer(self._secret, f"imts:{audience}", self._now).sign(self._service).decode()
+            token = _MARK + _Signer(self._secret, f"imts:{audience}", self._now).sign(self.service).decode()
             self._issued[audience] = (now, token)
         return token
 

@@ -1,13 +1,44 @@
-"""The door to Prometheus: request counts and times of every service, and its `/metrics` page."""
+"""The door to Prometheus: requests and peer calls of every service, and its `/metrics` page."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUESTS = Counter("mesh_http_requests_total", "Answered requests", ["service", "method", "route", "status"])
 DURATION = Histogram("mesh_http_request_seconds", "Time to the first byte", ["service", "route"])
+PEER_SECONDS = Histogram(
+    "mesh_peer_call_seconds", "Time until a peer answered or fell silent", ["service", "peer", "method"]
+)
+PEER_FAILURES = Counter("mesh_peer_failures_total", "Calls without a good answer", ["service", "peer", "reason"])
+PEER_CIRCUIT = Gauge("mesh_peer_circuit_open", "1 while calls to a silent peer are not sent", ["service", "peer"])
+
+__all__ = ["Counter", "Gauge", "Histogram", "PeerGauges", "RequestMetrics", "metrics_page"]
+
+
+class PeerGauges:
+    """What one service measures of one peer."""
+
+    def __init__(self, service: str, peer: str) -> None:
+        self._labels = (service, peer)
+        self.circuit(is_open=False)
+
+    @contextmanager
+    def timed(self, method: str) -> Iterator[None]:
+        """Observe a call, however it ends."""
+        with PEER_SECONDS.labels(*self._labels, method).time():
+            yield
+
+    def failed(self, reason: str) -> None:
+        """`timeout`, `no_connection`, `refused` (4xx), `fault` (5xx) or `circuit_open`."""
+        PEER_FAILURES.labels(*self._labels, reason).inc()
+
+    def circuit(self, *, is_open: bool) -> None:
+        """Whether calls are held back."""
+        PEER_CIRCUIT.labels(*self._labels).set(is_open)
 
 
 class RequestMetrics:

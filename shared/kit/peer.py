@@ -7,14 +7,18 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from shared.contracts.access import Identity
+from shared.contracts.base import JsonObject
 from shared.contracts.problems import ProblemBody
 from shared.kit import context
 from shared.kit.auth import Principal, ServiceTokens
+from shared.kit.circuit import Circuit
 from shared.kit.errors import ImtsError, NotFound, PeerUnavailable, ServerFault, error_for
+from shared.kit.metrics import PeerGauges
 
 R = TypeVar("R", bound=BaseModel)
+_IDEMPOTENT = frozenset({"GET", "PUT"})
 _TRIES = 2
-"""Of idempotent calls, on transport faults only; the reconciler is the real retry."""
+"""Of idempotent calls whose connection broke; a peer too slow to answer is not helped by being asked again."""
 
 
 def fault_of(peer: str, response: httpx.Response) -> ImtsError:
@@ -33,6 +37,8 @@ class PeerClient:
     def __init__(self, peer: str, base_url: str, tokens: ServiceTokens, timeout_s: float = 5.0) -> None:
         self._peer = peer
         self._tokens = tokens
+        self._gauges = PeerGauges(tokens.service, peer)
+        self.circuit = Circuit()
         self.base_url = base_url
         self._http = httpx.AsyncClient(
             base_url=base_url, timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 2.0)), trust_env=False
@@ -58,18 +64,46 @@ class PeerClient:
         if body is not None:
             headers["content-type"] = "application/json"
             content = body.model_dump_json()
-        tries = _TRIES if method in {"GET", "PUT"} else 1
+        tries = _TRIES if method in _IDEMPOTENT else 1
         for left in reversed(range(tries)):
+            if not self.circuit.admits():
+                self._gauges.failed("circuit_open")
+                raise PeerUnavailable(f"{self._peer} has not answered for {self.circuit.silent_for_s or 0:.0f} s")
             try:
-                response = await self._http.request(method, path, headers=headers, content=content, params=dict(query))
+                with self._gauges.timed(method):
+                    response = await self._http.request(
+                        method, path, headers=headers, content=content, params=dict(query)
+                    )
             except httpx.HTTPError as fault:
-                if left:
+                self._note_silence(fault)
+                if left and not isinstance(fault, httpx.TimeoutException):
                     continue
                 raise PeerUnavailable(f"{self._peer} did not answer ({type(fault).__name__})") from fault
+            self._note_answer(response)
             if response.is_error:
                 raise fault_of(self._peer, response)
             return response
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _note_silence(self, fault: httpx.HTTPError) -> None:
+        self.circuit.failed()
+        self._gauges.failed("timeout" if isinstance(fault, httpx.TimeoutException) else "no_connection")
+        self._gauges.circuit(is_open=self.circuit.is_open)
+
+    def _note_answer(self, response: httpx.Response) -> None:
+        self.circuit.answered()
+        self._gauges.circuit(is_open=False)
+        if response.is_error:
+            self._gauges.failed("fault" if response.is_server_error else "refused")
+
+    @property
+    def standing(self) -> JsonObject:
+        """For `/readyz`: whether the peer answers this service."""
+        silent_s = self.circuit.silent_for_s
+        return {
+            "name": self._peer, "circuit": "open" if self.circuit.is_open else "closed",
+            "silent_for_s": None if silent_s is None else round(silent_s, 1),
+        }  # fmt: skip
 
     async def call(
         self,

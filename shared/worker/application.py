@@ -47,7 +47,8 @@ def create_worker_application(
     gate = Gate(CachedKeys(OrchestratorKeys(orchestrator)), tokens)
     app = create_application(
         service=service, summary=summary, settings=settings, gate=gate, routers=[protocol, *routers],
-        lifespan=lifespan, ready=place.check_ready, body_limits={"/jobs/": MAX_SPEC_BYTES},
+        lifespan=lifespan, ready=place.check_ready, peers=[stream, orchestrator],
+        body_limits={"/jobs/": MAX_SPEC_BYTES},
     )  # fmt: skip
     app.state.worker = place.worker
     return app

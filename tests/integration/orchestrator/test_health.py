@@ -53,3 +53,17 @@ def test_a_database_that_is_away_is_an_outage_and_no_fault(mesh: Mesh) -> None:
         mesh.wiring.units.read(away)
     assert outage.value.retryable
     assert mesh.http.get("/api/jobs").status_code == 200
+
+
+def test_readyz_names_the_peers_that_do_not_answer(tmp_path: Path) -> None:
+    nobody = "http://127.0.0.1:9"
+    settings = OrchestratorSettings(
+        data_dir=tmp_path, service_secret=SecretStr(SERVICE_SECRET), training_url=nobody, analyzer_url=nobody,
+        evaluator_url=nobody, stream_url=nobody,
+    )  # fmt: skip
+    with live_server(create_app(settings)) as url:
+        for _ in range(5):
+            assert httpx.get(f"{url}/readyz").status_code == 503
+        peers = httpx.get(f"{url}/readyz").json()["error"]["details"]["peers"]
+    assert {peer["name"] for peer in peers} == {"training", "analyzer", "evaluator", "stream"}
+    assert {peer["circuit"] for peer in peers} == {"open"}
