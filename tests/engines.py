@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -14,8 +15,16 @@ from shared.worker.attempt import Result
 _LONGEST_S = 120
 
 
-def run_engine(module: str, folder: Path, spec: AttemptSpec, artifacts_url: str) -> Result:
-    """Hand one attempt to a fresh engine process and answer what it wrote."""
+def limit_memory(pid: int, spare_bytes: int) -> None:
+    """Let a running process have so much more memory than it holds now."""
+    (held,) = (line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmData" in line)
+    resource.prlimit(pid, resource.RLIMIT_DATA, (int(held) * 1024 + spare_bytes, resource.RLIM_INFINITY))
+
+
+def run_engine(
+    module: str, folder: Path, spec: AttemptSpec, artifacts_url: str, spare_bytes: int | None = None
+) -> Result:
+    """Hand one attempt to a fresh engine process, with so much memory to spare, and answer what it wrote."""
     own = folder / spec.job_id / str(spec.number)
     own.mkdir(parents=True)
     write_atomic(own / "spec.json", spec.model_dump_json())
@@ -25,6 +34,8 @@ def run_engine(module: str, folder: Path, spec: AttemptSpec, artifacts_url: str)
         theirs.close()
         ours.settimeout(_LONGEST_S)
         assert ours.recv(64) == b"ready\n"
+        if spare_bytes is not None:
+            limit_memory(engine.pid, spare_bytes)
         job = {"folder": str(own), "artifacts_url": artifacts_url, "cache": str(folder / "cache")}
         ours.sendall(json.dumps(job).encode() + b"\n")
         engine.wait(timeout=_LONGEST_S)

@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documents: the tree, the state diagram, settings and routes.
+"""Writes the generated parts of the documents: the tree, the state diagram, settings, routes and reasons.
 
 `python -m tools.documents` rewrites them in place; `--check` only says whether they are up to date.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.domain.job_machine import TRANSITIONS
+from shared.contracts.failures import FailureClass, Reason
 from shared.contracts.jobs import TERMINAL
 from shared.kit.settings import ServiceSettings
 from tools import settings_of
@@ -76,12 +77,32 @@ def routes() -> str:
     return "\n".join(lines).rstrip()
 
 
+def reasons() -> str:
+    """Every reason an attempt can fail for, by class."""
+    lines = []
+    for kind in FailureClass:
+        lines += [
+            f"### `{kind}`",
+            "",
+            "| reason | what it means | what to do | tried again |",
+            "| --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| `{reason}` | {reason.means} | {reason.advice} | {'yes' if reason.retryable else 'no'} |"
+            for reason in Reason
+            if reason.failure_class is kind
+        ]
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "tree": (ROOT / "docs" / "architecture.md", tree),
     "state-diagram": (ROOT / "docs" / "architecture.md", state_diagram),
     "transitions": (ROOT / "docs" / "architecture.md", transitions),
     "settings": (ROOT / "docs" / "deployment.md", settings),
     "routes": (ROOT / "docs" / "api.md", routes),
+    "reasons": (ROOT / "docs" / "failures.md", reasons),
 }
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from orchestrator.domain.job import Job
 from orchestrator.domain.retry import Final, after_exit
+from shared.contracts.failures import Reason
 from shared.contracts.jobs import Phase
-from shared.contracts.work import AttemptCause, ExitReport, Failure, FailureClass, JobKind, Outcome
+from shared.contracts.work import AttemptCause, ExitReport, Failure, JobKind, Outcome
 
 MODEL_MAKERS = frozenset({JobKind.TRAINING, JobKind.EXPORT})
 """Kinds whose success is a new model version."""
@@ -27,7 +28,7 @@ def conclude(job: Job, report: ExitReport, retry_backoff_s: float) -> Conclusion
     if report.outcome is Outcome.SUCCEEDED and not (job.phase is Phase.STOPPING and _lacks_model(job, report)):
         return _after_success(job, report)
     if job.phase is Phase.STOPPING or report.outcome is Outcome.STOPPED:
-        return Conclusion(Phase.STOPPED, f"stopped during attempt {job.attempt}")
+        return Conclusion(Phase.STOPPED, f"stopped during attempt {job.attempt}", {"failure": stopped(report)})
     if report.outcome is Outcome.PAUSED:
         return _paused(job)
     step = after_exit(report, job.retries_spent, job.max_retries, retry_backoff_s)
@@ -45,12 +46,16 @@ def _paused(job: Job) -> Conclusion:
     return Conclusion(Phase.PAUSED, f"paused during attempt {job.attempt}; resume goes on from here", changes)
 
 
+def stopped(report: ExitReport | None = None) -> Failure:
+    """A stop as a failure: whoever reads why a job has no result finds the user's own wish."""
+    if report is not None and report.failure is not None and report.failure.reason == Reason.STOPPED_BY_USER:
+        return report.failure
+    return Failure.of(Reason.STOPPED_BY_USER)
+
+
 def _after_success(job: Job, report: ExitReport) -> Conclusion:
     if _lacks_model(job, report):
-        failure = Failure(
-            failure_class=FailureClass.PLATFORM, reason="model_missing",
-            message="the attempt reported success without saying which model it made",
-        )  # fmt: skip
+        failure = Failure.of(Reason.NO_MODEL_MADE)
         return Conclusion(Phase.FAILED, f"{failure.reason}: {failure.message}", {"failure": failure})
     return Conclusion(
         Phase.SUCCEEDED, f"attempt {job.attempt} succeeded", {"result": report.result, "fraction": 1.0, "failure": None}

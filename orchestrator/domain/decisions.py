@@ -8,13 +8,13 @@ from typing import Any
 from orchestrator.domain.conclusions import Conclusion, conclude
 from orchestrator.domain.job import Attempt, Job
 from orchestrator.domain.observations import Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
+from shared.contracts.failures import Reason
 from shared.contracts.jobs import TERMINAL, Phase
 from shared.contracts.work import (
     AttemptState,
     Control,
     ExitReport,
     Failure,
-    FailureClass,
     Outcome,
     Progress,
 )
@@ -174,10 +174,7 @@ def _on_missing(job: Job, attempt: Attempt, now: datetime) -> Decision:
 
 
 def _lost(job: Job, attempt: Attempt) -> Failure:
-    return Failure(
-        failure_class=FailureClass.INFRASTRUCTURE, reason="worker_lost", retryable=True,
-        message=f"the {job.worker} service no longer has attempt {attempt.number}",
-    )  # fmt: skip
+    return Failure.of(Reason.WORKER_LOST, f"the {job.worker} service no longer has attempt {attempt.number}")
 
 
 def _on_refused(job: Job, attempt: Attempt, seen: Refused, now: datetime, policy: Policy) -> Decision:
@@ -188,5 +185,5 @@ def _on_refused(job: Job, attempt: Attempt, seen: Refused, now: datetime, policy
         return Wait(f"an older attempt still ends; {says}", _SOON_S)
     if seen.is_passing:
         return Move(Phase.QUEUED, f"waiting for a free slot; {says}", delay_s=policy.look_interval_s)
-    failure = Failure(failure_class=FailureClass.PLATFORM, reason=f"refused_{seen.code}", message=says)
+    failure = Failure.of(Reason.WORKER_REFUSED, f"{says} ({seen.code})")
     return End(ExitReport(outcome=Outcome.FAILED, ended_at=now, failure=failure), says)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from shared.contracts.work import AttemptCause, ExitReport, Failure, FailureClass, Outcome
+from shared.contracts.failures import FailureClass, Reason
+from shared.contracts.work import AttemptCause, ExitReport, Failure, Outcome
 
 _MAX_BACKOFF_S = 60.0
 
@@ -30,13 +31,8 @@ def failure_of(report: ExitReport) -> Failure:
     if report.failure is not None:
         return report.failure
     if report.outcome is Outcome.WORKER_LOST:
-        return Failure(
-            failure_class=FailureClass.INFRASTRUCTURE, reason="worker_lost",
-            message="the processes of the attempt died without a report", retryable=True,
-        )  # fmt: skip
-    return Failure(
-        failure_class=FailureClass.UNKNOWN, reason="unknown", message="the attempt failed without saying why"
-    )
+        return Failure.of(Reason.WORKER_LOST)
+    return Failure.of(Reason.UNKNOWN)
 
 
 def backoff_s(base_s: float, retries_spent: int) -> float:

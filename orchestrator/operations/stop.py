@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from orchestrator.domain.conclusions import stopped
 from orchestrator.domain.job import Job
 from orchestrator.domain.job_machine import RESTING, STOPPABLE, Moved, moved
 from orchestrator.domain.ports import Signals, UnitsOfWork
@@ -17,7 +18,7 @@ def stop_job(units: UnitsOfWork, signals: Signals, job_id: str, kind: JobKind | 
         if job.phase not in STOPPABLE:
             return None
         if job.phase in RESTING:
-            return moved(job, Phase.STOPPED, "stopped by a user before it ran on", now)
+            return moved(job, Phase.STOPPED, "stopped by a user before it ran on", now, failure=stopped())
         return moved(job, Phase.STOPPING, "a user asked to stop it", now)
 
     return carry_out(units, signals, job_id, kind, wish)

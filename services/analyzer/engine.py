@@ -11,6 +11,7 @@ from services.analyzer.report import Report
 from services.analyzer.rows import RowFile
 from services.analyzer.survey import Survey, read_questions, survey
 from shared.contracts.analysis import AnalysisSpec
+from shared.contracts.failures import Reason
 from shared.contracts.work import Artifact, ModelInput
 from shared.kit.artifacts import ArtifactStore
 from shared.worker.attempt import Attempt, Result, UserFault
@@ -50,7 +51,7 @@ def _ruler(store: ArtifactStore, model: ModelInput | None) -> Ruler:
     found = next((item for item in store.tree(model.base) if item.path == "tokenizer.json"), None)
     if found is None:
         raise UserFault(
-            "tokenizer_not_found",
+            Reason.TOKENIZER_MISSING,
             f"modelName: {model.name} has no tokenizer.json; name another model, or none to count characters",
         )
     return TokenRuler(store.local_path(found.sha256))

@@ -9,6 +9,7 @@ from services.evaluator.inference import LoadedModel
 from services.evaluator.report import Report
 from services.evaluator.suites import Suite, read_suite
 from shared.contracts.evaluation import EvaluationSpec
+from shared.contracts.failures import Reason
 from shared.contracts.work import Artifact, DatasetInput
 from shared.kit.artifacts import ArtifactStore
 from shared.worker.attempt import Attempt, Result, UserFault
@@ -35,7 +36,7 @@ def _suite(store: ArtifactStore, dataset: DatasetInput, most_rows: int | None) -
     suite = read_suite(store.local_path(dataset.sha256), most_rows)
     if not suite.questions:
         raise UserFault(
-            "no_questions",
+            Reason.NO_QUESTIONS,
             f"dataset: no row of {dataset.name} has a question and an answer to compare with; name another data set",
         )
     return suite

@@ -11,9 +11,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from services.evaluator.batches import by_length
 from services.evaluator.prompts import Prompter
+from shared.contracts.failures import FailureClass, Reason
 from shared.contracts.work import ModelInput
 from shared.kit.artifacts import ArtifactStore
 from shared.worker.attempt import UserFault
+from shared.worker.failures.diagnosis import recognise
+from shared.worker.failures.faults import faults_of
 
 _MOST_LOGITS = 1 << 28
 """Numbers in one batch's output; at a vocabulary of 150,000 this is a gigabyte in full precision."""
@@ -34,14 +37,17 @@ class LoadedModel:
             self.tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
             self._model = _load(base, adapter)
             _fit_threads(self._model)
-        except torch.OutOfMemoryError:
-            raise
         except (OSError, ValueError, KeyError, RuntimeError) as fault:
-            raise UserFault("unreadable_model", f"modelName: {self.name} cannot be loaded: {fault}") from fault
+            reason = recognise(faults_of(fault))
+            if reason is Reason.ENGINE_FAILED:
+                reason = Reason.MODEL_UNUSABLE
+            elif reason.failure_class is not FailureClass.USER:
+                raise
+            raise UserFault(reason, f"modelName: {self.name} cannot be loaded: {fault}") from fault
         self.prompter = Prompter(source.template, self.tokenizer)
         if len(self.tokenizer) > self._model.get_input_embeddings().weight.shape[0]:
             raise UserFault(
-                "template_mismatch",
+                Reason.TEMPLATE_MISMATCH,
                 f"modelName: template {source.template} needs tokens that {self.name} has no weights for",
             )
 

@@ -7,6 +7,7 @@ from typing import Any
 from llamafactory.data.template import TEMPLATES, ReasoningTemplate
 
 from services.evaluator.suites import Question
+from shared.contracts.failures import Reason
 from shared.worker.attempt import UserFault
 
 _ROLES = {"user": "user", "assistant": "assistant", "tool": "observation"}
@@ -27,7 +28,9 @@ class Prompter:
 
     def __init__(self, name: str, tokenizer: Any) -> None:
         if name not in TEMPLATES:
-            raise UserFault("unknown_template", f"modelName: its template {name} is not one that LLaMA-Factory knows")
+            raise UserFault(
+                Reason.UNKNOWN_TEMPLATE, f"modelName: its template {name} is not one that LLaMA-Factory knows"
+            )
         self._template = deepcopy(TEMPLATES[name])
         if isinstance(self._template, ReasoningTemplate):
             self._template.enable_thinking = True

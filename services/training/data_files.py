@@ -2,9 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -59,34 +59,63 @@ class RowUnfit(Exception):
     """A row that this stage cannot train on."""
 
 
+class BadRow(Exception):
+    """A row that is not what a normalised row is."""
+
+    def __init__(self, role: str, number: int, why: str) -> None:
+        super().__init__(f"row {number} of {role}: {why}")
+        self.role = role
+        self.number = number
+        """From 0."""
+        self.why = why
+
+
 def write_data(folder: Path, stage: Stage, blobs: dict[str, Path]) -> dict[str, Written]:
-    """Write each role's rows and the description of all; answers what happened to the rows."""
+    """Write each role's rows and the description of all; answers what happened to the rows, or raises BadRow."""
     folder.mkdir(parents=True, exist_ok=True)
     info = {role: {"file_name": f"{role}.parquet", **_DESCRIPTIONS[stage]} for role in blobs}
     (folder / "dataset_info.json").write_text(json.dumps(info))
-    return {role: _write(folder / f"{role}.parquet", stage, read_rows(blob)) for role, blob in blobs.items()}
+    return {role: _write(folder / f"{role}.parquet", stage, role, read_rows(blob)) for role, blob in blobs.items()}
 
 
-def _write(path: Path, stage: Stage, rows: Iterable[Row]) -> Written:
+def _write(path: Path, stage: Stage, role: str, rows: Iterator[Row]) -> Written:
     report = Written()
     schema = _SCHEMAS[stage]
-    fitting = _fitting(stage, rows, report)
+    fitting = _fitting(stage, role, rows, report)
     with parquet.ParquetWriter(path, schema, compression="none") as writer:
         while batch := list(islice(fitting, _BATCH)):
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            writer.write_table(_table(schema, role, batch))
             report.rows += len(batch)
     return report
 
 
-def _fitting(stage: Stage, rows: Iterable[Row], report: Written) -> Iterator[Row]:
+def _table(schema: pa.Schema, role: str, batch: list[tuple[int, Row]]) -> pa.Table:
+    """The rows as a table; when it cannot be made, the row that is to blame is looked for."""
+    try:
+        return pa.Table.from_pylist([row for _, row in batch], schema=schema)
+    except (pa.ArrowException, TypeError, ValueError):
+        for number, row in batch:
+            try:
+                pa.Table.from_pylist([row], schema=schema)
+            except (pa.ArrowException, TypeError, ValueError) as fault:
+                raise BadRow(role, number, str(fault)) from fault
+        raise
+
+
+def _fitting(stage: Stage, role: str, rows: Iterator[Row], report: Written) -> Iterator[tuple[int, Row]]:
     convert = sft_row if stage is Stage.SFT else pt_row
-    for number, row in enumerate(rows):
+    for number in count():
         try:
-            yield convert(row)
+            row = next(rows, None)
+            if row is None:
+                return
+            yield number, convert(row)
         except RowUnfit as fault:
             report.dropped[str(fault)] += 1
             if len(report.dropped_rows) < _NAMED:
                 report.dropped_rows.append(number)
+        except (ValueError, TypeError, KeyError, AttributeError) as fault:
+            raise BadRow(role, number, f"{type(fault).__name__}: {fault}") from fault
 
 
 def sft_row(row: Row) -> Row:

@@ -2,6 +2,7 @@
 
 from services.training.make_tiny import run_make_tiny
 from services.training.train import train
+from shared.contracts.failures import Reason
 from shared.contracts.work import JobKind
 from shared.worker.attempt import Attempt, Result, UserFault
 
@@ -13,4 +14,4 @@ def run(attempt: Attempt) -> Result:
     operation = attempt.spec.spec.get("operation")
     if operation == "make_tiny":
         return run_make_tiny(attempt)
-    raise UserFault("operation_unknown", f"export does not know the operation {operation!r}")
+    raise UserFault(Reason.OPERATION_UNKNOWN, f"export does not know the operation {operation!r}")

@@ -9,6 +9,7 @@ from services.training.publish import publish_model
 from services.training.questions import questions
 from services.training.recipe import TRAIN
 from shared.contracts import events
+from shared.contracts.failures import Reason
 from shared.contracts.models import MakeTinySpec
 from shared.worker.attempt import Attempt, Result, UserFault
 
@@ -20,7 +21,7 @@ def run_make_tiny(attempt: Attempt) -> Result:
     _tell(attempt, 0, "reading texts")
     texts = list(questions(attempt.store.local_path(attempt.spec.datasets[TRAIN].sha256)))
     if not texts:
-        raise UserFault("no_trainable_rows", "the data set has no text to make a tokenizer from")
+        raise UserFault(Reason.NO_TRAINABLE_ROWS, "the data set has no text to make a tokenizer from")
     fit_threads(_float32_bytes(spec))
     _tell(attempt, 1, "tokenizer and pre-training")
     try:

@@ -9,15 +9,15 @@ from services.training.callbacks.control import ControlCallback, TrainingHalted
 from services.training.callbacks.labels import LabelsCallback
 from services.training.callbacks.metrics import MetricsCallback
 from services.training.checkpoints import Checkpoint
-from services.training.data_files import Written, write_data
+from services.training.data_files import BadRow, Written, write_data
 from services.training.devices import fit_threads, machine
-from services.training.faults import user_fault_of
 from services.training.llama_factory import run_exp
 from services.training.publish import publish
 from services.training.recipe import TRAIN, VALIDATION, Inputs, Places, engine_arguments
 from services.training.weights import Weights, weights_of
 from shared.contracts import events
 from shared.contracts.base import JsonObject
+from shared.contracts.failures import Reason
 from shared.contracts.training import FinetuningType, TrainingSpec
 from shared.contracts.work import Artifact, Control, ModelInput
 from shared.worker.attempt import Attempt, Result, UserFault
@@ -65,7 +65,7 @@ def _inputs(attempt: Attempt, spec: TrainingSpec, weights: Weights, data: Path) 
     base = attempt.spec.models["base"]
     if base.adapter is not None and spec.finetuning_type is FinetuningType.FULL:
         raise UserFault(
-            "full_on_adapter",
+            Reason.FULL_ON_ADAPTER,
             f"model {base.name} is an adapter on its base: train it on with finetuningType lora, or name its base",
         )
     blobs = {
@@ -73,7 +73,11 @@ def _inputs(attempt: Attempt, spec: TrainingSpec, weights: Weights, data: Path) 
         for role in (TRAIN, VALIDATION)
         if role in attempt.spec.datasets
     }
-    for role, written in write_data(data, spec.stage, blobs).items():
+    try:
+        files = write_data(data, spec.stage, blobs)
+    except BadRow as fault:
+        raise _bad_row(attempt, fault) from fault
+    for role, written in files.items():
         _tell_dropped(attempt, role, written)
     return Inputs(
         model=attempt.store.materialise(base.base),
@@ -85,6 +89,14 @@ def _inputs(attempt: Attempt, spec: TrainingSpec, weights: Weights, data: Path) 
     )
 
 
+def _bad_row(attempt: Attempt, fault: BadRow) -> UserFault:
+    dataset = attempt.spec.datasets[fault.role]
+    where = f"row {fault.number} (counted from 0) of data set {dataset.name}@{dataset.version}"
+    message = f"{where} cannot be used: {fault.why}"
+    attempt.emit(events.LOG, {"level": "error", "message": message, "rows": [fault.number]})
+    return UserFault(Reason.BAD_DATA_ROW, message)
+
+
 def _tell_dropped(attempt: Attempt, role: str, written: Written) -> None:
     if written.dropped:
         why = "; ".join(f"{count} {fault}" for fault, count in written.dropped.most_common())
@@ -92,7 +104,7 @@ def _tell_dropped(attempt: Attempt, role: str, written: Written) -> None:
         attempt.emit(events.LOG, {"level": "warning", "message": message, "rows": written.dropped_rows})
     if not written.rows:
         found = "; ".join(written.dropped) or "it is empty"
-        raise UserFault("no_trainable_rows", f"no row of the {role} data set can be trained on: {found}")
+        raise UserFault(Reason.NO_TRAINABLE_ROWS, f"no row of the {role} data set can be trained on: {found}")
 
 
 def _run(attempt: Attempt, spec: TrainingSpec, weights: Weights, places: Places) -> JsonObject:
@@ -106,13 +118,7 @@ def _run(attempt: Attempt, spec: TrainingSpec, weights: Weights, places: Places)
         CheckpointCallback(attempt, keep=spec.keep_checkpoints, is_timed=spec.save_steps is None),
     ]
     fit_threads(weights.size)
-    try:
-        run_exp(dict(engine_arguments(spec, inputs, places, machine())), callbacks)
-    except (ValueError, RuntimeError, OSError) as fault:
-        known = user_fault_of(fault)
-        if known is None:
-            raise
-        raise known from fault
+    run_exp(dict(engine_arguments(spec, inputs, places, machine())), callbacks)
     return metrics.summary()
 
 

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.contracts.failures import Reason
 from shared.worker.attempt import UserFault
 
 
@@ -22,7 +23,7 @@ def weights_of(model: Path) -> Weights:
     """UserFault when the folder lacks what training needs."""
     files = sorted(model.glob("*.safetensors"))
     if not files or not (model / "config.json").is_file():
-        raise UserFault("model_unusable", "the model's folder has no config.json or no safetensors weights")
+        raise UserFault(Reason.MODEL_MISSING, "the model's folder has no config.json or no safetensors weights")
     return Weights(sum(file.stat().st_size for file in files), sum(_parameters(file) for file in files))
 
 
@@ -33,4 +34,4 @@ def _parameters(file: Path) -> int:
             header = json.loads(stream.read(length))
         return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
     except (struct.error, ValueError, KeyError, TypeError, OverflowError, MemoryError):
-        raise UserFault("model_unusable", f"{file.name} is no safetensors file") from None
+        raise UserFault(Reason.WEIGHTS_DAMAGED, f"{file.name} is no safetensors file") from None

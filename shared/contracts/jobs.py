@@ -6,8 +6,9 @@ from enum import StrEnum
 from pydantic import Field
 
 from shared.contracts.base import Contract, Int, JsonObject, Number
+from shared.contracts.failures import FailureClass
 from shared.contracts.scheduling import Scheduling
-from shared.contracts.work import Artifact, AttemptCause, FailureClass, JobKind, Outcome
+from shared.contracts.work import Artifact, AttemptCause, Evidence, JobKind, Outcome, Suggestion
 
 
 class Phase(StrEnum):
@@ -33,9 +34,12 @@ class FailureView(Contract):
 
     failure_class: FailureClass = Field(alias="class")
     reason: str
-    """Stable, for programs: `loss_not_finite`, `engine_killed` …"""
+    """Stable, for programs: `loss_not_finite`, `engine_killed` …; all of them are in docs/failures.md."""
     message: str
     retryable: bool
+    """Whether another attempt may go better."""
+    evidence: list[Evidence] = []
+    suggestion: Suggestion | None = None
 
 
 class WaitingFor(StrEnum):

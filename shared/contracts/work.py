@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
 from shared.contracts.base import AttemptId, Int, JobId, JsonObject, Number, Sha256, WireModel
+from shared.contracts.failures import FailureClass, Reason
 
 
 class JobKind(StrEnum):
@@ -46,22 +48,43 @@ class Outcome(StrEnum):
     WORKER_LOST = "worker_lost"
 
 
-class FailureClass(StrEnum):
-    """Whose fault it is; only the right class spends retry budget."""
+class Evidence(WireModel):
+    """One fact that a reason rests on; short, without secrets or paths of the machine."""
 
-    USER = "user"
-    PLATFORM = "platform"
-    INFRASTRUCTURE = "infrastructure"
-    UNKNOWN = "unknown"
+    source: Literal["exit", "cgroup", "log", "event"]
+    text: str
+    figures: JsonObject = {}
+    at: datetime | None = None
+    offset: Int | None = None
+    """Of a log line: the byte of the attempt's output it begins at."""
+
+
+class Suggestion(WireModel):
+    """What to do about a failure."""
+
+    advice: str
+    patch: JsonObject = {}
+    """Fields of the spec to change, with their new values; empty when the spec is not what must change."""
 
 
 class Failure(WireModel):
-    """Why an attempt failed: a stable reason for programs, a message for people."""
+    """Why an attempt failed: a stable reason for programs, the rest for people."""
 
     failure_class: FailureClass
     reason: str
+    """One of `Reason`; newer workers may know more."""
     message: str
     retryable: bool = False
+    evidence: list[Evidence] = []
+    suggestion: Suggestion | None = None
+
+    @classmethod
+    def of(cls, reason: Reason, message: str = "") -> "Failure":
+        """A failure that the orchestrator itself concludes."""
+        return cls(
+            failure_class=reason.failure_class, reason=reason, message=message or reason.means,
+            retryable=reason.retryable, suggestion=Suggestion(advice=reason.advice),
+        )  # fmt: skip
 
 
 class Control(StrEnum):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from shared.contracts.base import JsonObject, WireModel
 from shared.contracts.events import MAX_EVENT_BYTES, finite
-from shared.contracts.work import Artifact, AttemptSpec, Control, Failure, FailureClass, Outcome
+from shared.contracts.failures import Reason
+from shared.contracts.work import Artifact, AttemptSpec, Control, Failure, Outcome
 from shared.kit.artifacts import ArtifactStore
 from shared.worker.folder import AttemptFolder
 from shared.worker.journal import count_lines
@@ -22,7 +23,7 @@ _OUTCOMES = {Control.STOP: Outcome.STOPPED, Control.PAUSE: Outcome.PAUSED, Contr
 class UserFault(Exception):
     """The job cannot succeed as the user asked for it; trying again would not help."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
@@ -42,12 +43,6 @@ class Result(WireModel):
     ) -> "Result":
         """The end that was asked for: stop → stopped, pause → paused, preempt → preempted."""
         return cls(outcome=_OUTCOMES[control], result=result or {}, artifacts=artifacts or [])
-
-    @classmethod
-    def failed(cls, failure_class: FailureClass, reason: str, message: str, *, retryable: bool) -> "Result":
-        """The work failed, and whose fault it is."""
-        failure = Failure(failure_class=failure_class, reason=reason, message=message, retryable=retryable)
-        return cls(outcome=Outcome.FAILED, failure=failure)
 
 
 class Attempt:

@@ -1,6 +1,5 @@
 """The process that does the work: imports early, waits for its job, runs it, writes what came of it."""
 
-import errno
 import importlib
 import json
 import os
@@ -12,31 +11,26 @@ from pathlib import Path
 
 from setproctitle import setproctitle
 
-from shared.contracts.work import AttemptSpec, FailureClass
+from shared.contracts.base import JsonObject
+from shared.contracts.failures import Reason
+from shared.contracts.work import AttemptSpec, Failure, Outcome
 from shared.kit.artifacts import ArtifactStore
-from shared.kit.errors import ImtsError
 from shared.kit.files import write_atomic
 from shared.worker.attempt import Attempt, Result, UserFault
+from shared.worker.failures.case import Case
+from shared.worker.failures.diagnosis import diagnose
+from shared.worker.failures.faults import faults_of
 from shared.worker.folder import AttemptFolder
 from shared.worker.processes import die_with_parent
 
 Run = Callable[[Attempt], Result]
 
 
-def failed(fault: Exception) -> Result:
+def failed(fault: Exception, spec: JsonObject, folder: Path) -> Result:
     """Whose fault an exception is, and whether another attempt may go better."""
-    if isinstance(fault, UserFault):
-        return Result.failed(FailureClass.USER, fault.reason, fault.message, retryable=False)
-    if isinstance(fault, ImtsError):
-        return Result.failed(FailureClass.PLATFORM, fault.code, fault.message, retryable=fault.retryable)
-    message = f"{type(fault).__name__}: {fault}"[:2000]
-    if isinstance(fault, OSError) and fault.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return Result.failed(FailureClass.INFRASTRUCTURE, "disk_full", message, retryable=True)
-    if isinstance(fault, MemoryError):
-        return Result.failed(FailureClass.INFRASTRUCTURE, "out_of_memory_host", message, retryable=True)
-    if type(fault).__name__ == "OutOfMemoryError":
-        return Result.failed(FailureClass.INFRASTRUCTURE, "out_of_memory_device", message, retryable=True)
-    return Result.failed(FailureClass.UNKNOWN, "engine_failed", message, retryable=True)
+    named, message = (fault.reason, fault.message) if isinstance(fault, UserFault) else (Reason.ENGINE_FAILED, "")
+    case = Case(faults=faults_of(fault), named=named, message=message, spec=spec, folder=str(folder))
+    return Result(outcome=Outcome.FAILED, failure=Failure.model_validate(diagnose(case)))
 
 
 def run_to_result(run: Run, attempt: Attempt) -> Result:
@@ -45,7 +39,7 @@ def run_to_result(run: Run, attempt: Attempt) -> Result:
         return run(attempt)
     except Exception as fault:  # noqa: BLE001 - the supervisor of an engine: one of the three places
         traceback.print_exc()
-        return failed(fault)
+        return failed(fault, attempt.spec.spec, attempt.work.parent)
 
 
 def _receive_job() -> bytes:

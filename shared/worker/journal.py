@@ -40,19 +40,28 @@ def count_lines(path: Path) -> int:
     return total
 
 
-def last_event(path: Path) -> dict[str, Any] | None:
-    """The newest event; None when there is none or it cannot be read."""
+def last_events(path: Path, most: int) -> list[dict[str, Any]]:
+    """The newest events, oldest first; lines that cannot be read are left out."""
     if not path.exists():
-        return None
+        return []
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - _WINDOW))
-        lines = stream.read().splitlines()
+        lines = stream.read().splitlines()[-most:]
+    return [event for line in lines if (event := _event_of(line)) is not None]
+
+
+def _event_of(line: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(lines[-1]) if lines else None
-    except ValueError:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def last_event(path: Path) -> dict[str, Any] | None:
+    """The newest event; None when there is none or it cannot be read."""
+    return next(iter(last_events(path, 1)), None)
 
 
 def append_event(path: Path, seq: int, event_type: str, data: Mapping[str, object]) -> None:

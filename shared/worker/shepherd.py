@@ -15,10 +15,11 @@ from pathlib import Path
 from setproctitle import setproctitle
 
 from shared.kit.files import write_atomic
-from shared.worker.ending import Remains, end_attempt
+from shared.worker.ending import end_attempt
+from shared.worker.failures.case import Remains
 from shared.worker.folder import AttemptFolder, ControlFile
 from shared.worker.liveness import try_lock
-from shared.worker.oom import read_kills
+from shared.worker.oom import memory_limit, read_kills
 from shared.worker.processes import adopt_orphans, kill_family
 
 SPARE = "spare"
@@ -148,7 +149,8 @@ def _remains(code: int, kills_before: int) -> Remains:
         code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
         peak_memory_bytes=peak_kib * 1024,
-        oom_killed=read_kills() > kills_before,
+        memory_limit_bytes=memory_limit(),
+        oom_kills=max(0, read_kills() - kills_before),
     )
 
 

@@ -18,8 +18,9 @@ from shared.contracts.work import (
 from shared.kit.clock import Clock
 from shared.kit.errors import Conflict, InvalidRequest, RateLimited, Unavailable
 from shared.kit.logs import logger
-from shared.worker.ending import Remains, end_attempt
+from shared.worker.ending import end_attempt
 from shared.worker.executors.seam import Executor
+from shared.worker.failures.case import Remains
 from shared.worker.folder import AttemptFolder, ControlFile
 from shared.worker.liveness import holding
 from shared.worker.machine import resources_of

@@ -7,8 +7,10 @@ import sys
 import time
 from typing import Any
 
+from shared.contracts.failures import Reason
 from shared.contracts.work import Control
 from shared.worker.attempt import Attempt, Result, UserFault
+from tests.fakes.misdeeds import DEEDS
 
 IMPORTED_AT = time.time()
 
@@ -45,13 +47,11 @@ def _listen(reaction: str) -> list[int]:
 def _misbehave(spec: dict[str, Any], step: int, attempt: Attempt) -> None:
     if step != spec.get("at"):
         return
+    if spec.get("do") in DEEDS:
+        DEEDS[spec["do"]](attempt.work)
     match spec.get("do"):
-        case "raise":
-            raise RuntimeError("the engine broke")
         case "user_fault":
-            raise UserFault("no_rows", "the data set has no rows; add some")
-        case "exit":
-            os._exit(7)
+            raise UserFault(Reason.NO_TRAINABLE_ROWS, "the data set has no rows; add some")
         case "tear":
             with (attempt.folder / "events.jsonl").open("ab") as log:
                 log.write(b'{"seq": 99, "event_type": "metr')

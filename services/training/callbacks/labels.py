@@ -6,6 +6,7 @@ from pyarrow import compute
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from shared.contracts import events
+from shared.contracts.failures import Reason
 from shared.worker.attempt import Attempt, UserFault
 
 _IGNORED = -100
@@ -31,7 +32,7 @@ class LabelsCallback(TrainerCallback):
         told = f"{mute} of {len(rows)} rows keep no token of an answer within cutoffLen {self._cutoff_len}"
         # A batch made of such rows alone has no loss, and its gradient ruins every weight.
         if mute == len(rows) or args.train_batch_size * args.gradient_accumulation_steps == 1:
-            raise UserFault("cutoff_too_short", f"{told}; raise cutoffLen or shorten the prompts")
+            raise UserFault(Reason.CUTOFF_TOO_SHORT, f"{told}; raise cutoffLen or shorten the prompts")
         self._attempt.emit(events.LOG, {"level": "warning", "message": told, "rows": mute})
 
 

@@ -10,6 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from services.training.memory_gauge import MemoryGauge
 from shared.contracts import events
 from shared.contracts.base import JsonObject
+from shared.contracts.failures import Reason
 from shared.worker.attempt import Attempt, UserFault
 
 
@@ -56,7 +57,7 @@ class MetricsCallback(TrainerCallback):
         if not math.isfinite(logs["loss"]):
             self._attempt.emit(events.METRICS_UPDATE, figures)
             raise UserFault(
-                "loss_not_finite",
+                Reason.LOSS_NOT_FINITE,
                 f"the loss is {logs['loss']} at step {state.global_step}: the weights are lost; lower learningRate, "
                 "raise warmupRatio, or look for rows that cutoffLen leaves without an answer",
             )

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from shared.contracts.work import FailureClass, JobKind, Outcome
+from shared.contracts.failures import FailureClass
+from shared.contracts.work import JobKind, Outcome
 from shared.kit.artifacts import ArtifactStore
 from tests.attempts import attempt_spec, chat, put_rows
 from tests.engines import run_engine

@@ -134,7 +134,7 @@ def test_a_model_without_a_tokenizer_is_the_users_fault(tmp_path: Path, store: A
     )  # fmt: skip
     with pytest.raises(UserFault) as caught:
         run(open_attempt(tmp_path, spec, store))
-    assert caught.value.reason == "tokenizer_not_found"
+    assert caught.value.reason == "tokenizer_missing"
 
 
 def test_real_instruction_sets_are_healthy_and_their_languages_told_apart(tmp_path: Path, store: ArtifactStore) -> None:

@@ -106,4 +106,4 @@ def test_a_damaged_model_is_the_users_fault(tmp_path: Path, store: ArtifactStore
     (broken / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(UserFault) as caught:
         _run(_attempt(tmp_path, store, Models(broken, models.adapter), ROWS[:1]))
-    assert caught.value.reason == "unreadable_model"
+    assert caught.value.reason == "tokenizer_missing"

@@ -22,6 +22,15 @@ def untaught(folder: Path, texts: Sequence[str]) -> Path:
     return folder
 
 
+def widened(base: Path, folder: Path, vocabulary: int) -> Path:
+    """The same model with tables for so many tokens: large on disk and in memory, quickly made."""
+    model = AutoModelForCausalLM.from_pretrained(base)
+    model.resize_token_embeddings(vocabulary, mean_resizing=False)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    return folder
+
+
 def teach(base: Path, folder: Path, pairs: Sequence[tuple[str, str]]) -> Path:
     """Overfit a LoRA adapter on the pairs, as ChatML turns."""
     torch.manual_seed(0)

@@ -89,7 +89,7 @@ def test_a_worker_that_refuses_for_good_fails_the_job(mesh: Mesh) -> None:
     mesh.worker.refuses_with = Conflict("another body", code="attempt_differs")
     failed = mesh.until(mesh.submit(), "failed")
     assert failed["failure"]["class"] == "platform"
-    assert failed["failure"]["reason"] == "refused_attempt_differs"
+    assert failed["failure"]["reason"] == "worker_refused"
 
 
 def test_an_attempt_that_its_worker_lost_is_tried_again(mesh: Mesh) -> None:

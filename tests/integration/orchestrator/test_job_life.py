@@ -67,7 +67,7 @@ def test_success_without_a_model_is_a_failure_of_the_platform(mesh: Mesh) -> Non
     mesh.until(job_id, "running")
     mesh.worker.end(f"{job_id}.1", Outcome.SUCCEEDED)
     failed = mesh.until(job_id, "failed")
-    assert failed["failure"]["reason"] == "model_missing"
+    assert failed["failure"]["reason"] == "no_model_made"
 
 
 def test_lists_filter_and_page_by_cursor(mesh: Mesh) -> None:

@@ -151,7 +151,7 @@ def test_a_fault_of_the_user_is_told_by_a_stable_reason(laboratory: Laboratory, 
 def test_an_unknown_template_is_the_users_fault(laboratory: Laboratory) -> None:
     run = laboratory.train(QUICK, base=laboratory.base().model_copy(update={"template": "nonsense"}))
     assert run.result.failure is not None
-    assert run.result.failure.reason == "template_unknown"
+    assert run.result.failure.reason == "unknown_template"
 
 
 def test_full_fine_tuning_on_an_adapter_is_refused(laboratory: Laboratory, whole: Run) -> None:
@@ -166,4 +166,4 @@ def test_a_model_without_weights_is_the_users_fault(laboratory: Laboratory, tmp_
     hollow = laboratory.base().model_copy(update={"base": laboratory.store.put_tree(tmp_path).sha256})
     run = laboratory.train(QUICK, base=hollow)
     assert run.result.failure is not None
-    assert run.result.failure.reason == "model_unusable"
+    assert run.result.failure.reason == "model_missing"

@@ -105,7 +105,9 @@ def test_a_stop_ends_an_engine_that_listens_to_nothing(start_worker: WorkerFacto
     worker.http.post(f"/jobs/{spec.attempt_id}/stop")
     report = eventually(lambda: worker.view(spec).exit)
     assert report is not None
-    assert (report.outcome, report.signal, report.failure) == (Outcome.STOPPED, 15, None)
+    assert (report.outcome, report.signal) == (Outcome.STOPPED, 15)
+    assert report.failure is not None
+    assert report.failure.reason == "stopped_by_user"
 
 
 def test_the_deadline_of_a_stop_ends_the_engine_and_all_it_forked(

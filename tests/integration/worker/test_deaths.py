@@ -84,22 +84,6 @@ def test_a_torn_last_line_never_reaches_the_log(start_worker: WorkerFactory, pee
     assert [event.event_type for event in peer.events[spec.attempt_id]][-2:] == ["metrics_update", "attempt_ended"]
 
 
-@pytest.mark.parametrize(
-    ("deed", "reason", "code"),
-    [("raise", "engine_failed", 1), ("user_fault", "no_rows", 1), ("exit", "engine_crashed", 7)],
-)
-def test_a_failure_says_whose_it_is(
-    start_worker: WorkerFactory, peer: StreamPeer, deed: str, reason: str, code: int
-) -> None:
-    worker = start_worker()
-    spec = attempt_spec(events=10, at=2, do=deed)
-    worker.put(spec)
-    report = _ended(worker, spec.attempt_id)
-    assert report.failure is not None
-    assert (report.failure.reason, report.code) == (reason, code)
-    assert report.failure.retryable is (deed != "user_fault")
-
-
 @pytest.mark.parametrize("service_lives", [True, False])
 def test_a_dead_shepherd_takes_its_engine_along_and_the_worker_is_lost(
     start_worker: WorkerFactory, peer: StreamPeer, service_lives: bool
@@ -161,7 +145,7 @@ def test_an_engine_that_cannot_even_be_imported_says_so_in_its_log(start_worker:
     worker.put(spec)
     report = _ended(worker, spec.attempt_id)
     assert report.failure is not None
-    assert report.failure.reason == "engine_crashed"
+    assert report.failure.reason == "bad_installation"
     assert "No module named" in worker.http.get(f"/jobs/{spec.attempt_id}/log").json()["text"]
 
 

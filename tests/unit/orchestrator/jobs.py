@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.domain.job import Attempt, Inputs, Job
+from shared.contracts.failures import FailureClass
 from shared.contracts.jobs import Phase
 from shared.contracts.work import (
     AttemptCause,
@@ -12,7 +13,6 @@ from shared.contracts.work import (
     AttemptView,
     ExitReport,
     Failure,
-    FailureClass,
     JobKind,
     Outcome,
 )

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from orchestrator.domain.decisions import Act, Decision, Deed, End, Enter, Move, Policy, Wait, decide
 from orchestrator.domain.job_machine import WORKING, is_allowed
 from orchestrator.domain.observations import Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
+from shared.contracts.failures import FailureClass
 from shared.contracts.jobs import TERMINAL, Phase
-from shared.contracts.work import AttemptState, FailureClass, Outcome
+from shared.contracts.work import AttemptState, Outcome
 from tests.unit.orchestrator.jobs import MODEL, NOW, a_failure, a_job, a_report, a_view, an_attempt
 
 RUNNING, ACCEPTED = Seen(a_view()), Seen(a_view(AttemptState.ACCEPTED))

@@ -4,8 +4,9 @@ import pytest
 
 from orchestrator.domain.conclusions import conclude
 from orchestrator.domain.retry import Again, Final, after_exit, backoff_s
+from shared.contracts.failures import FailureClass
 from shared.contracts.jobs import Phase
-from shared.contracts.work import AttemptCause, FailureClass, Outcome
+from shared.contracts.work import AttemptCause, Outcome
 from tests.unit.orchestrator.jobs import a_failure, a_job, a_report
 
 

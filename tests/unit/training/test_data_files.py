@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from services.training.data_files import RowUnfit, pt_row, sft_row, write_data
+from services.training.data_files import BadRow, RowUnfit, pt_row, sft_row, write_data
 from services.training.questions import questions
 from services.training.tool_use import ToolFault, check_call, complete_tools
 from shared.contracts.training import Stage
@@ -31,6 +31,25 @@ def test_a_data_set_is_written_with_its_description(tmp_path: Path) -> None:
     assert info["train"]["file_name"] == "train.parquet"
     table = parquet.read_table(tmp_path / "data" / "train.parquet")
     assert table.to_pylist() == [{"messages": [USER, ANSWER], "tools": ""}]
+
+
+@pytest.mark.parametrize(
+    "bad", [{"messages": [USER, {"role": "assistant", "content": 5}]}, {"messages": [USER, {"role": "assistant"}]}, 7]
+)
+def test_a_row_that_is_no_normalised_row_is_named(tmp_path: Path, bad: Any) -> None:
+    unfit = {"text": "no conversation"}
+    rows = blob(tmp_path, unfit, *[{"messages": [USER, ANSWER]}] * 3, bad, {"messages": [USER, ANSWER]})
+    with pytest.raises(BadRow) as caught:
+        write_data(tmp_path / "data", Stage.SFT, {"train": rows})
+    assert (caught.value.role, caught.value.number) == ("train", 4)
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+    rows = blob(tmp_path, {"messages": [USER, ANSWER]})
+    rows.write_text(rows.read_text() + '{"messages": [')
+    with pytest.raises(BadRow) as caught:
+        write_data(tmp_path / "data", Stage.SFT, {"train": rows})
+    assert caught.value.number == 1
 
 
 def test_an_empty_data_set_makes_an_empty_file(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.contracts.work import ExitReport, Failure, FailureClass, Outcome
-from shared.worker.ending import Remains, decide_ending, end_attempt
+from shared.contracts.work import ExitReport, Failure, Outcome
+from shared.worker.ending import decide_ending, end_attempt
+from shared.worker.failures.case import Remains
 from shared.worker.folder import AttemptFolder, ControlFile
 from shared.worker.journal import append_event, count_lines, cut_torn_line, last_event
 
@@ -30,34 +31,30 @@ def _asked(control: str) -> ControlFile:
     ("asked", "remains", "outcome", "reason"),
     [
         (None, Remains(signal=9), Outcome.FAILED, "engine_killed"),
-        (None, Remains(signal=9, oom_killed=True), Outcome.FAILED, "out_of_memory_host"),
-        (None, Remains(code=1), Outcome.FAILED, "engine_crashed"),
-        (None, Remains(code=0), Outcome.FAILED, "engine_crashed"),
+        (None, Remains(signal=9, oom_kills=1), Outcome.FAILED, "out_of_memory_host"),
+        (None, Remains(signal=11), Outcome.FAILED, "engine_crashed"),
+        (None, Remains(code=1), Outcome.FAILED, "engine_exited"),
+        (None, Remains(code=0), Outcome.FAILED, "engine_exited"),
         (None, Remains(is_lost=True), Outcome.WORKER_LOST, "worker_lost"),
         (None, Remains(start_fault="no"), Outcome.FAILED, "not_started"),
-        (_asked("stop"), Remains(signal=15), Outcome.STOPPED, None),
+        (_asked("stop"), Remains(signal=15), Outcome.STOPPED, "stopped_by_user"),
         (_asked("pause"), Remains(signal=9), Outcome.PAUSED, None),
         (_asked("preempt"), Remains(is_lost=True), Outcome.PREEMPTED, None),
     ],
 )
 def test_without_a_word_of_the_engine_the_circumstances_decide(
-    asked: ControlFile | None, remains: Remains, outcome: Outcome, reason: str | None
+    folder: AttemptFolder, asked: ControlFile | None, remains: Remains, outcome: Outcome, reason: str | None
 ) -> None:
-    ending = decide_ending(None, asked, remains)
+    ending = decide_ending(None, asked, remains, folder)
     assert ending["outcome"] == outcome
     assert (ending["failure"] or {}).get("reason") == reason
     if ending["failure"]:
-        assert Failure.model_validate(ending["failure"]).retryable
+        assert Failure.model_validate(ending["failure"]).retryable is (asked is None)
 
 
-def test_the_engines_own_word_comes_first() -> None:
-    ending = decide_ending({"outcome": "succeeded", "result": {"a": 1}}, _asked("stop"), Remains(is_lost=True))
+def test_the_engines_own_word_comes_first(folder: AttemptFolder) -> None:
+    ending = decide_ending({"outcome": "succeeded", "result": {"a": 1}}, _asked("stop"), Remains(is_lost=True), folder)
     assert ending == {"outcome": "succeeded", "failure": None, "result": {"a": 1}, "artifacts": []}
-
-
-def test_every_failure_class_is_one_the_contract_knows() -> None:
-    for remains in (Remains(code=1), Remains(signal=9), Remains(is_lost=True), Remains(start_fault="no")):
-        assert FailureClass(decide_ending(None, None, remains)["failure"]["failure_class"])
 
 
 def test_the_last_event_is_attempt_ended_and_its_number_is_in_the_report(folder: AttemptFolder) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.contracts.work import FailureClass
+from shared.contracts.failures import FailureClass, Reason
 from shared.kit.errors import NotFound
 from shared.worker.attempt import UserFault
 from shared.worker.engine import failed
@@ -58,16 +58,16 @@ def test_a_damaged_file_reads_as_absent(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "failure_class", "reason", "retryable"),
     [
-        (UserFault("no_rows", "add rows"), FailureClass.USER, "no_rows", False),
+        (UserFault(Reason.NO_QUESTIONS, "add rows"), FailureClass.USER, "no_questions", False),
         (NotFound("gone", code="artifact_not_found"), FailureClass.PLATFORM, "artifact_not_found", False),
         (OSError(errno.ENOSPC, "full"), FailureClass.INFRASTRUCTURE, "disk_full", True),
         (MemoryError(), FailureClass.INFRASTRUCTURE, "out_of_memory_host", True),
-        (type("OutOfMemoryError", (RuntimeError,), {})("x"), FailureClass.INFRASTRUCTURE, "out_of_memory_device", True),
+        (type("OutOfMemoryError", (RuntimeError,), {})("x"), FailureClass.USER, "out_of_memory_gpu", False),
         (ValueError("odd"), FailureClass.UNKNOWN, "engine_failed", True),
     ],
 )
 def test_exceptions_have_a_class(fault: Exception, failure_class: FailureClass, reason: str, retryable: bool) -> None:
-    failure = failed(fault).failure
+    failure = failed(fault, {}, Path("/data/jobs/job-1")).failure
     assert failure is not None
     assert (failure.failure_class, failure.reason, failure.retryable) == (failure_class, reason, retryable)
 
