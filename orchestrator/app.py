@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from orchestrator.api import datasets, internal, keys, models, system
+from orchestrator.api import datasets, internal, keys, models, quotas, system
 from orchestrator.api.jobs import job_routers
 from orchestrator.db.engine import migrate
 from orchestrator.domain.ports import Peers
@@ -46,7 +46,15 @@ def create_app(settings: OrchestratorSettings, peers: Peers | None = None) -> Fa
         summary="Jobs, data sets and models: what is wanted, where it stands, and why.",
         settings=settings,
         gate=wiring.gate,
-        routers=[*job_routers(), datasets.routes, models.routes, system.routes, keys.routes, internal.routes],
+        routers=[
+            *job_routers(),
+            datasets.routes,
+            models.routes,
+            quotas.routes,
+            system.routes,
+            keys.routes,
+            internal.routes,
+        ],
         lifespan=_lifespan,
         ready=wiring.readiness.check,
         peers=wiring.clients,

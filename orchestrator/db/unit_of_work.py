@@ -16,6 +16,7 @@ from orchestrator.db.repositories.keys import SqlKeys
 from orchestrator.db.repositories.line import SqlLine
 from orchestrator.db.repositories.models import SqlModels
 from orchestrator.db.repositories.outbox import SqlOutbox
+from orchestrator.db.repositories.quotas import SqlAudit, SqlQuotas
 from orchestrator.domain.ports import UnitOfWork
 from shared.kit.errors import Unavailable
 from shared.kit.sql import Database, is_away
@@ -56,6 +57,14 @@ class SqlUnitOfWork:
     @cached_property
     def models(self) -> SqlModels:
         return SqlModels(self._session)
+
+    @cached_property
+    def quotas(self) -> SqlQuotas:
+        return SqlQuotas(self._session)
+
+    @cached_property
+    def audit(self) -> SqlAudit:
+        return SqlAudit(self._session)
 
     @cached_property
     def keys(self) -> SqlKeys:

@@ -9,8 +9,8 @@ from orchestrator.domain.access import KeyRepository
 from orchestrator.domain.dataset import DatasetRepository
 from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob, OutboxEvent
 from orchestrator.domain.model import ModelRepository
-from orchestrator.domain.queueing.estimating import Finished
-from orchestrator.domain.queueing.lanes import Lane, Line
+from orchestrator.domain.queueing.repository import LineRepository
+from orchestrator.domain.quota import AuditRepository, QuotaRepository
 from shared.contracts.events import AppendRequest, EventPage, ProducerMark
 from shared.contracts.jobs import LogPage, PeerState, Phase
 from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control, ExitReport, JobKind
@@ -93,38 +93,6 @@ class JobRepository(Protocol):
     def count_queued(self) -> int: ...
 
 
-class LineRepository(Protocol):
-    """Who waits in line for the workers of a service."""
-
-    def awaited(self, services: Sequence[str]) -> list[str]:
-        """Those of these services for which a job stands in line."""
-        ...
-
-    def look(self, service: str, now: datetime, depth: int) -> Line:
-        """The first `depth` of every lane that nobody holds, with the bounds that hold for them."""
-        ...
-
-    def bounds(self) -> Line:
-        """The bounds alone: no heads."""
-        ...
-
-    def ahead(self, job: Job) -> Mapping[Lane, int]:
-        """How many jobs of the same service have an earlier turn."""
-        ...
-
-    def running_since(self, service: str) -> list[datetime]:
-        """When the jobs began that are at work for this service."""
-        ...
-
-    def finished_like(self, job: Job, limit: int) -> list[Finished]:
-        """The newest jobs of its kind that succeeded in one attempt."""
-        ...
-
-    def has_place(self, job: Job) -> bool:
-        """Whether no bound keeps it from starting; held against other starts until the transaction ends."""
-        ...
-
-
 class AttemptRepository(Protocol):
     """Attempts, oldest first."""
 
@@ -198,6 +166,12 @@ class UnitOfWork(Protocol):
 
     @property
     def models(self) -> ModelRepository: ...
+
+    @property
+    def quotas(self) -> QuotaRepository: ...
+
+    @property
+    def audit(self) -> AuditRepository: ...
 
     @property
     def keys(self) -> KeyRepository: ...

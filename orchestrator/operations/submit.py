@@ -21,7 +21,7 @@ from shared.contracts.scheduling import NO_TERMS, Scheduling
 from shared.contracts.work import JobKind
 from shared.kit import context
 from shared.kit.clock import Clock
-from shared.kit.errors import Conflict, ImtsError
+from shared.kit.errors import Conflict, ImtsError, RateLimited
 from shared.kit.ids import new_id
 
 
@@ -53,12 +53,39 @@ class _Request:
 
 
 @dataclass(slots=True)
+class _Quotas:
+    """How many more jobs of each project may be queued in one transaction; None is any number."""
+
+    uow: UnitOfWork
+    left: dict[str, int | None] = field(default_factory=dict)
+
+    def admit(self, project: str) -> None:
+        """Count one more; RateLimited when the project's queue is full."""
+        if project not in self.left:
+            limit = self.uow.quotas.hold(project).max_queued
+            self.left[project] = None if limit is None else limit - self.uow.line.count_of(project)
+        left = self.left[project]
+        if left is None:
+            return
+        if left <= 0:
+            raise RateLimited(
+                f"the quota of project {project} lets no more of its jobs wait; try again when some have started",
+                code="project_queue_full", param="project", retry_after_s=5,
+            )  # fmt: skip
+        self.left[project] = left - 1
+
+
+@dataclass(slots=True)
 class _Names:
     """What names stand for in one transaction, each looked up once."""
 
     uow: UnitOfWork
     datasets: dict[str, DatasetVersion] = field(default_factory=dict)
     models: dict[str, ModelVersion] = field(default_factory=dict)
+    quotas: "_Quotas" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.quotas = _Quotas(self.uow)
 
     def dataset(self, named: Named) -> DatasetVersion:
         if named.reference not in self.datasets:
@@ -162,6 +189,7 @@ class Intake:
         if request.submission is not None:
             job = replace(job, inputs=names.resolve(request.submission))
         self._gauge.admit(names.uow.jobs.count_queued)
+        names.quotas.admit(job.project)
         first = accepted(job)
         return NewJob(first.job, request.caller, request.key), first
 

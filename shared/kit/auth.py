@@ -161,6 +161,12 @@ class Gate:
         return principal
 
 
+def require_admin(principal: Principal) -> None:
+    """Refuse callers who may not change what holds for everybody."""
+    if not principal.is_admin:
+        raise Forbidden("this needs an admin's key")
+
+
 def require_service(principal: Principal) -> None:
     """Refuse people on routes meant for services."""
     if principal.kind != "service":

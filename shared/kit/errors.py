@@ -4,7 +4,7 @@ ImtsError
 ├── InvalidRequest 422 · MalformedRequest 400 · UnsupportedMediaType 415 · TooLarge 413
 ├── Unauthenticated 401 · Forbidden 403
 ├── NotFound 404 (code says what: `job_not_found` …)
-├── Conflict 409 · SequenceGap 409 · ProducerSealed 409
+├── Conflict 409 · SequenceGap 409 · ProducerSealed 409 · PreconditionFailed 412
 ├── RateLimited 429 (queue full, backlog full)
 └── ServerFault 500 · Unavailable 503 · PeerUnavailable 503
 """
@@ -96,6 +96,14 @@ class Conflict(ImtsError):
     status = 409
     type = "conflict_error"
     code = "conflict"
+
+
+class PreconditionFailed(ImtsError):
+    """What the caller read has been changed since."""
+
+    status = 412
+    type = "conflict_error"
+    code = "precondition_failed"
 
 
 class SequenceGap(Conflict):

@@ -13,7 +13,7 @@ from shared.contracts.work import (
     Outcome,
     Progress,
 )
-from shared.kit.errors import Conflict, NotFound, PeerUnavailable, RateLimited
+from shared.kit.errors import Conflict, NotFound, PeerUnavailable, RateLimited, Unavailable
 
 
 class FakeWorker:
@@ -32,6 +32,8 @@ class FakeWorker:
         self.is_silent = False
         self.loses_answers = False
         """Requests arrive, answers do not."""
+        self.answers_starts_with_503 = False
+        """Starts arrive, and something in between answers in the worker's place."""
         self.is_full = False
         """Refuses starts although it told of free slots."""
         self.refuses_with: Conflict | None = None
@@ -70,6 +72,8 @@ class FakeWorker:
         elif self.specs[spec.attempt_id] != spec:
             raise Conflict("this attempt was started with another body", code="attempt_differs")
         self._answer()
+        if self.answers_starts_with_503:
+            raise Unavailable("503 without an error body")
         return self.views[spec.attempt_id]
 
     def _accept(self, spec: AttemptSpec) -> None:

@@ -13,7 +13,7 @@ from orchestrator.db.repositories.jobs import is_free
 from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.jobs import JobRow
 from orchestrator.db.tables.quotas import ProjectQuotaRow
-from orchestrator.domain.job import Job
+from orchestrator.domain.job import WORKER_OF_KIND, Job
 from orchestrator.domain.job_machine import WORKING
 from orchestrator.domain.queueing.estimating import Finished, likeness_of
 from orchestrator.domain.queueing.lanes import Lane, Line, Waiting, group_of_project, group_of_sweep, parse_lane
@@ -104,6 +104,19 @@ class SqlLine:
             for item in finished
             if item.started_at is not None and item.ended_at is not None
         ]
+
+    def count_of(self, project: str) -> int:
+        # A lane's key begins with its project and a slash; "0" follows the slash.
+        is_in_line = and_(
+            _JOBS.worker.in_(sorted(set(WORKER_OF_KIND.values()))),
+            _JOBS.lane >= f"{project}/",
+            _JOBS.lane < f"{project}0",
+        )
+        is_held = and_(_JOBS.lane.is_(None), _JOBS.project == project)
+        return sum(
+            self._session.scalar(select(func.count()).where(_JOBS.phase == Phase.QUEUED, is_there)) or 0
+            for is_there in (is_in_line, is_held)
+        )
 
     def has_place(self, job: Job) -> bool:
         quota = select(_QUOTAS.max_running).where(_QUOTAS.project == job.project).with_for_update()
