@@ -7,7 +7,8 @@ import typer
 
 from imts.client.errors import ClientError
 from imts.tensorboard.bridge import Bridge
-from imts.tracking import resend, start
+from imts.tracking import start
+from imts.tracking.resending import resend
 
 bridge = typer.Typer(no_args_is_help=True, help="Show what other tools write as a run.")
 
@@ -34,5 +35,7 @@ def sync() -> None:
     """Send the runs that dead processes, or a server that was away, left on this machine."""
     done = resend()
     print(f"{done.runs} runs sent, {done.events} events")
+    if done.underway:
+        print(f"{done.underway} runs are still written, or sent by a process of their own")
     if done.waiting:
         raise ClientError(f"{done.waiting} runs still wait: {done.why}")

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from pydantic_core import to_json
+
 from shared.contracts.events import LOG, finite
 
 MAX_LINE_BYTES = 60_000
@@ -22,9 +24,6 @@ def _scalar(value: object) -> object:
     return str(value)
 
 
-_encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_scalar, check_circular=False)
-
-
 def _plain(value: object, depth: int = 0) -> object:
     if isinstance(value, str | int | float | bool | None):
         return value
@@ -37,18 +36,28 @@ def _plain(value: object, depth: int = 0) -> object:
     return _scalar(value)
 
 
+def _quickly(event: Mapping[str, object]) -> bytes | None:
+    """The event as JSON; None for what JSON cannot carry."""
+    try:
+        text = to_json(event, inf_nan_mode="constants", fallback=_plain)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return None if b"NaN" in text or b"Infinity" in text else text
+
+
+def _patiently(event: Mapping[str, object], at: datetime, data: object) -> bytes:
+    plain = {**event, "timestamp": at.isoformat(), "data": finite(_plain(data))}
+    return json.dumps(plain, separators=(",", ":")).encode()
+
+
 def encode(event_type: str, data: Mapping[str, object], at: datetime | None = None) -> bytes:
     """One whole line; what JSON cannot carry becomes null or text, what is too large a note of it."""
-    event = {"event_type": event_type, "timestamp": (at or datetime.now(UTC)).isoformat(), "data": data}
-    try:
-        text = _encoder.encode(event)
-    except (ValueError, TypeError, RecursionError):
-        text = _encoder.encode({**event, "data": finite(_plain(data))})
+    at = at or datetime.now(UTC)
+    event = {"event_type": event_type, "timestamp": at, "data": data}
+    text = _quickly(event) or _patiently(event, at, data)
     if len(text) > MAX_LINE_BYTES:
-        text = _encoder.encode(
-            {**event, "event_type": LOG, "data": note(f"{len(text)} bytes is too much for one event")}
-        )
-    return text.encode() + b"\n"
+        text = _patiently({"event_type": LOG}, at, note(f"{len(text)} bytes is too much for one event"))
+    return text + b"\n"
 
 
 def note(message: str) -> dict[str, object]:

@@ -7,9 +7,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Literal, Self
 
+from imts.tracking.courier import Courier
 from imts.tracking.journal import Journal
 from imts.tracking.lines import encode
-from imts.tracking.sender import Sender
 from shared.contracts.events import METRICS_UPDATE, RUN_FINISHED
 
 Status = Literal["succeeded", "failed", "stopped"]
@@ -20,10 +20,10 @@ logger = logging.getLogger("imts.tracking")
 class Run:
     """Takes what a trainer says; a call writes one line to a file and returns, whatever the server does."""
 
-    def __init__(self, run_id: str, journal: Journal, sender: Sender) -> None:
+    def __init__(self, run_id: str, journal: Journal, courier: Courier) -> None:
         self.run_id = run_id
         self._journal = journal
-        self._sender = sender
+        self._courier = courier
         self._step = -1
         self._process = os.getpid()
         self._has_warned = False
@@ -38,27 +38,29 @@ class Run:
         """Anything else that happened: `checkpoint_saved`, `log`, a word of your own."""
         if self.is_finished:
             raise RuntimeError(f"{self.run_id} is finished; start another run")
+        self._write(encode(event_type, data, at))
+        self._courier.mind()
+
+    def _write(self, line: bytes, *, is_last: bool = False) -> None:
         try:
-            self._journal.append(encode(event_type, data, at))
+            self._journal.append(line, is_last=is_last)
         except OSError as fault:
             # A full disk must not end a training.
             if not self._has_warned:
                 logger.warning("events of %s are lost: %s", self.run_id, fault)
             self._has_warned = True
-        self._sender.ring()
 
     def finish(self, status: Status = "succeeded", *, why: str = "", within_s: float = _FLUSH_S) -> bool:
-        """End the run and wait, for at most `within_s`, until the log has it; False: `imts sync` sends the rest."""
+        """End the run and wait, for at most `within_s`, until the log has it; False: the rest is sent later."""
         if self.is_finished or os.getpid() != self._process:
             return self.is_finished
-        self.event(RUN_FINISHED, {"status": status, "why": why})
         self.is_finished = True
-        has_sent_all = self._sender.close(within_s)
-        if has_sent_all:
-            self._journal.remove()
-        else:
-            logger.warning("%s is not all in the log yet; the next run, or `imts sync`, sends the rest", self.run_id)
-            self._journal.close()
+        # Without its last word a run ends as one whose process died: the sender needs nothing more from here.
+        self._write(encode(RUN_FINISHED, {"status": status, "why": why}), is_last=True)
+        self._journal.close()
+        has_sent_all = self._courier.wait(within_s)
+        if not has_sent_all:
+            logger.warning("%s is not all in the log yet; the rest follows, or `imts sync` sends it", self.run_id)
         return has_sent_all
 
     def __enter__(self) -> Self:

@@ -1,71 +1,77 @@
-"""The thread that sends while the trainer trains."""
+"""Sending one run's journal until the run has ended and the log has all of it."""
 
-import logging
-import threading
+from collections.abc import Callable
+from pathlib import Path
 
-from imts.client.errors import ClientError
+from imts.client.transport import Transport
+from imts.tracking.journal import Journal
+from imts.tracking.lines import encode
 from imts.tracking.sending import Delivery, LogIsClosed
-
-_LINGER_S = 0.04
-"""Events that come within this time go together: a request costs the trainer's interpreter about a millisecond."""
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 5.0
-logger = logging.getLogger("imts.tracking")
+from imts.tracking.unsent import Unsent
+from shared.contracts.events import RUN_FINISHED
 
 
 class Sender:
-    """Sends at the pace of the log; a log that is away costs nothing but its journal's place on disk."""
+    """For whoever has the turn to send this journal; nobody else may."""
 
-    def __init__(self, run_id: str, delivery: Delivery) -> None:
-        self._run_id = run_id
-        self._delivery = delivery
-        self._rung = threading.Event()
-        self._closing = threading.Event()
-        self._abandoned = threading.Event()
-        self._pause_s = _FIRST_PAUSE_S
-        self.has_sent_all = False
-        self._thread = threading.Thread(target=self._run, name=f"imts-sender-{run_id}", daemon=True)
-        self._thread.start()
+    def __init__(self, path: Path, connect: Callable[[], Transport]) -> None:
+        self._path = path
+        self._unsent = Unsent(path)
+        self._delivery = Delivery(path.stem, self._unsent, connect)
 
-    def ring(self) -> None:
-        """There is more."""
-        # Asking is a tenth of the cost of setting.
-        if not self._rung.is_set():
-            self._rung.set()
+    @property
+    def sent(self) -> int:
+        """Events that were sent."""
+        return self._delivery.sent
 
-    def close(self, within_s: float) -> bool:
-        """Send the rest, for at most this long; whether the log has everything."""
-        self._closing.set()
-        self._rung.set()
-        self._thread.join(within_s)
-        self._abandoned.set()
-        return self.has_sent_all
+    @property
+    def was_closed(self) -> bool:
+        """Whether the log ended the run before its script did: nothing that is left will ever be taken."""
+        return self._delivery.is_closed
 
-    def _run(self) -> None:
-        while not (self.has_sent_all or self._abandoned.is_set()):
-            self._rung.wait()
-            self._closing.wait(_LINGER_S)
-            self._rung.clear()
-            is_closing = self._closing.is_set()
-            try:
-                while self._delivery.step():
-                    pass
-            except LogIsClosed:
-                logger.warning("the log of %s has ended; what is logged now stays unsent", self._run_id)
-                self.has_sent_all = True
-            except (ClientError, OSError) as fault:
-                self._back_off(fault)
-            else:
-                self._pause_s = _FIRST_PAUSE_S
-                self.has_sent_all = is_closing
+    def send(self) -> bool:
+        """Send what there is; true when the run is over and its journal gone.
+
+        ClientError, OSError: later.
+        """
+        if not self._path.exists():
+            return True
+        try:
+            self._send_all()
+            if not self._unsent.is_over and not self._end_for_the_dead():
+                return False
+        except LogIsClosed:
+            pass
+        self._path.unlink(missing_ok=True)
+        return True
+
+    def is_writer_alive(self) -> bool:
+        """Whether the process that writes the journal still has it."""
+        journal = Journal.adopt(self._path)
+        if journal is not None:
+            journal.close()
+        return journal is None
+
+    def close(self) -> None:
+        """Give the connection back."""
         self._delivery.close()
 
-    def _back_off(self, fault: Exception) -> None:
-        if self._pause_s == _FIRST_PAUSE_S:
-            logger.warning("events of %s wait on this machine: %s", self._run_id, fault)
-        self._rung.set()
-        if self._closing.is_set():
-            self._abandoned.wait(_FIRST_PAUSE_S)
-        else:
-            self._closing.wait(self._pause_s)
-        self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+    def _send_all(self) -> None:
+        while self._delivery.step():
+            pass
+
+    def _end_for_the_dead(self) -> bool:
+        """Close the run of a process that died without a word; false while it lives."""
+        journal = Journal.adopt(self._path)
+        if journal is None:
+            return False
+        try:
+            # It may have written more before it died, and even the end.
+            self._send_all()
+            if not self._unsent.is_over:
+                fate = {"status": "failed", "why": "its process ended without a word"}
+                journal.append(encode(RUN_FINISHED, fate), is_last=True)
+                self._send_all()
+        finally:
+            journal.close()
+        return True

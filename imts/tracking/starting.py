@@ -1,21 +1,17 @@
 """Beginning a run, and the promise that it ends when the script does."""
 
 import atexit
+import os
 import re
 import secrets
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from imts.client.transport import Transport
-from imts.tracking.journal import Journal, journal_path, journals
-from imts.tracking.resending import resend, runs_folder
+from imts.tracking.courier import Courier
+from imts.tracking.journal import Journal, runs_folder
 from imts.tracking.run import Run
-from imts.tracking.sender import Sender
-from imts.tracking.sending import Delivery, open_log
-from imts.tracking.unsent import Unsent
 from shared.contracts.base import NAME_PATTERN
 from shared.contracts.events import RUN_STARTED
 
@@ -35,7 +31,7 @@ def start(
     project: str = "default",
     config: Mapping[str, object] | None = None,
     folder: Path | None = None,
-    connect: Callable[[], Transport] = open_log,
+    environ: Mapping[str, str] = os.environ,
 ) -> Run:
     """Begin a run; never waits for the server, and never fails because it is away. ValueError: `project` is no name.
 
@@ -43,16 +39,12 @@ def start(
     """
     if not re.fullmatch(NAME_PATTERN, project):
         raise ValueError("a project is a name: letters, digits, `.`, `_` and `-`, at most 96")
-    folder = folder or runs_folder()
-    has_leftovers = bool(journals(folder))
     run_id = _new_run_id()
-    journal = Journal.create(folder, run_id)
-    run = Run(run_id, journal, Sender(run_id, Delivery(run_id, Unsent(journal_path(folder, run_id)), connect)))
+    journal = Journal.create(folder or runs_folder(environ), run_id)
+    run = Run(run_id, journal, Courier(journal.path, environ))
     run.event(RUN_STARTED, {"name": name or run_id, "project": project, "config": dict(config or {})})
     _open_runs.difference_update([other for other in _open_runs if other.is_finished])
     _open_runs.add(run)
-    if has_leftovers:
-        threading.Thread(target=resend, args=(folder, connect), name="imts-resend", daemon=True).start()
     return run
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from imts.tracking.lines import note
-from shared.contracts.events import LOG, MAX_BATCH, NewEvent
+from shared.contracts.events import LOG, MAX_BATCH, RUN_FINISHED, NewEvent
 
 _READ_BYTES = 1 << 20
 _BATCH_BYTES = 512 * 1024
@@ -34,6 +34,8 @@ class Unsent:
         self._read_through = 0
         self.acknowledged = acknowledged
         """Number of the last event that the log has."""
+        self.is_over = False
+        """Whether the newest line that was read ends the run."""
 
     def batch(self) -> list[NewEvent]:
         """The next events, the first of them number `acknowledged + 1`; none when the log has everything."""
@@ -54,11 +56,14 @@ class Unsent:
             chunk = stream.read(_READ_BYTES)
         whole = chunk[: chunk.rfind(b"\n") + 1]
         self._offset += len(whole)
-        for line in whole.splitlines():
+        lines = whole.splitlines()
+        for line in lines:
             self._read_through += 1
             if self._read_through > self.acknowledged:
                 self._pending.append((_parse(line), len(line)))
-        return bool(whole)
+        if lines:
+            self.is_over = _parse(lines[-1]).event_type == RUN_FINISHED
+        return bool(lines)
 
     def acknowledge(self, through: int) -> None:
         """The log has everything up to `through`; less than before (a restored log) reads the journal again."""

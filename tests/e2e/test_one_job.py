@@ -1,13 +1,16 @@
 """From one REST call to a trained adapter: five processes, the real LLaMA-Factory."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from imts import start
 from tests.databases import fresh_schema, required_url
 from tests.mesh import KEY, Mesh, running_mesh
 from tests.stories import add_example, assert_gapless, events, losses, metric_steps, stream_to_end, submit, wait_for
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -98,6 +101,21 @@ def test_the_same_idempotency_key_twice_is_one_job(mesh: Mesh) -> None:
     assert first.json()["jobId"] == second.json()["jobId"]
     other = mesh.api.post("/api/training/jobs", json={**body, "maxSteps": 3}, headers=headers)
     assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_key_reused")
+
+
+def test_a_run_of_any_trainer_is_live_and_whole_although_its_service_is_killed(mesh: Mesh, tmp_path: Path) -> None:
+    with start(name="mine", folder=tmp_path, environ=mesh.cli_environment) as run:
+        for step in range(1, 501):
+            run.log({"train_loss": 1 / step}, step=step)
+        eventually(lambda: mesh.stream.get(f"/v1/topics/job:{run.run_id}/events").json()["data"])
+        mesh.wait_for_new("stream", mesh.kill_service("stream"))
+        for step in range(501, 1001):
+            run.log({"train_loss": 1 / step}, step=step)
+        assert run.finish(within_s=30)
+    log = stream_to_end(mesh, run.run_id)
+    assert [event["seq"] for event in log] == list(range(1, 1003))
+    assert sorted(losses(log)) == list(range(1, 1001))
+    assert log[-1]["data"]["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("service", ["orchestrator", "training", "analyzer", "evaluator", "stream"])

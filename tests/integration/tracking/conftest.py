@@ -1,11 +1,11 @@
 """A stream service that knows one person's key, and that person's way to it."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from imts.client.transport import Transport
 from services.stream.app import create_app
 from tests.fakes.key_directory import key_directory
 from tests.integration.stream.client import StreamCaller
@@ -13,7 +13,14 @@ from tests.integration.stream.conftest import settings_for
 from tests.live_server import live_server
 
 KEY = "imts-a-key-that-the-directory-knows"
-Connect = Callable[[], Transport]
+AWAY = "http://127.0.0.1:1"
+Environment = dict[str, str]
+
+
+def environment(stream_url: str, key: str = KEY) -> Environment:
+    """Where a run finds the log; its sender does not outlive it when the log is away."""
+    where = {"IMTS_URL": AWAY, "IMTS_API_KEY": key, "IMTS_STREAM_URL": stream_url}
+    return {**os.environ, **where, "IMTS_SENDER_PATIENCE_S": "0"}
 
 
 @pytest.fixture
@@ -26,6 +33,6 @@ def person(tmp_path: Path) -> Iterator[StreamCaller]:
 
 
 @pytest.fixture
-def connect(person: StreamCaller) -> Connect:
+def environ(person: StreamCaller) -> Environment:
     """How a run of that person reaches the log."""
-    return lambda: Transport(person.url, KEY, 5.0)
+    return environment(person.url)

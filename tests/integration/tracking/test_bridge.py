@@ -8,14 +8,13 @@ from imts.tensorboard.bridge import Bridge
 from imts.tracking import start
 from tests.fakes.tensorboard import framed, message
 from tests.integration.stream.client import StreamCaller
-from tests.integration.tracking.conftest import Connect
-from tests.integration.tracking.test_runs import _environment
+from tests.integration.tracking.conftest import Environment
 
 
-def test_files_that_grow_and_appear_are_followed(person: StreamCaller, connect: Connect, tmp_path: Path) -> None:
+def test_files_that_grow_and_appear_are_followed(person: StreamCaller, environ: Environment, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
-    with start(folder=tmp_path / "runs", connect=connect) as run:
+    with start(folder=tmp_path / "runs", environ=environ) as run:
         bridge = Bridge(logs, run)
         assert bridge.poll() == 0
         file = logs / "events.out.tfevents.1.host"
@@ -38,13 +37,16 @@ def test_files_that_grow_and_appear_are_followed(person: StreamCaller, connect: 
     assert history[0]["timestamp"] == "2001-09-09T01:46:40Z"
 
 
-def test_the_command_follows_a_folder_until_it_is_quiet(person: StreamCaller, tmp_path: Path) -> None:
+def test_the_command_follows_a_folder_until_it_is_quiet(
+    person: StreamCaller, environ: Environment, tmp_path: Path
+) -> None:
     (tmp_path / "events.out.tfevents.1.host").write_bytes(
         b"".join(framed(message(1e9, step, {"loss": 1.0})) for step in range(500))
     )
     command = [sys.executable, "-m", "imts", "bridge", "tensorboard", str(tmp_path), "--until-quiet", "0.1"]
-    environment = _environment(person.url) | {"IMTS_RUNS_DIR": str(tmp_path / "runs")}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        command, env=environ | {"IMTS_RUNS_DIR": str(tmp_path / "runs")}, capture_output=True, text=True, check=True
+    )
     run_id, said = ended.stdout.splitlines()
     assert said == "500 scalars"
     assert len(person.log(run_id)) == 502

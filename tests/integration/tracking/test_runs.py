@@ -1,35 +1,18 @@
 """A run of any trainer reaches the log once and in order, whatever happens to the server or to its own process."""
 
 import math
-import os
-import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from imts.client.transport import Transport
-from imts.tracking import resend, start
+from imts.tracking import start
 from imts.tracking.journal import journals
-from services.stream.app import create_app
-from tests.integration.stream.client import StreamCaller, code_of, phase, service_token
-from tests.integration.stream.conftest import settings_for
-from tests.integration.tracking.conftest import KEY, Connect
-from tests.live_server import live_server
+from tests.integration.stream.client import StreamCaller, code_of, phase
+from tests.integration.tracking.conftest import Environment
 from tests.waiting import eventually
 
-_KILLED = """
-import os, sys
-from pathlib import Path
-import imts
-run = imts.start(name="killed", folder=Path(sys.argv[1]))
-for step in range(2000):
-    run.log({"train_loss": 1 / (step + 1)}, step=step)
-print(run.run_id, flush=True)
-sys.stdin.read()
-"""
 _LEFT_OPEN = """
 import sys
 from pathlib import Path
@@ -47,16 +30,12 @@ def test_a_project_that_is_no_name_is_refused_before_anything_is_written(tmp_pat
     assert journals(tmp_path) == []
 
 
-def _environment(stream_url: str) -> dict[str, str]:
-    return {**os.environ, "IMTS_URL": "http://127.0.0.1:1", "IMTS_API_KEY": KEY, "IMTS_STREAM_URL": stream_url}
-
-
 def _steps(caller: StreamCaller, run_id: str) -> list[int]:
     return [event["data"]["step"] for event in caller.log(run_id) if event["event_type"] == "metrics_update"]
 
 
-def test_a_run_is_live_has_figures_and_ends(person: StreamCaller, connect: Connect, tmp_path: Path) -> None:
-    with start(name="mine", project="p", config={"lr": 0.1}, folder=tmp_path, connect=connect) as run:
+def test_a_run_is_live_has_figures_and_ends(person: StreamCaller, environ: Environment, tmp_path: Path) -> None:
+    with start(name="mine", project="p", config={"lr": 0.1}, folder=tmp_path, environ=environ) as run:
         run.log({"train_loss": 2.0, "learning_rate": 0.1}, step=1)
         eventually(lambda: _steps(person, run.run_id), lambda steps: steps == [1])
         run.log({"train_loss": math.nan, "advanced_metrics": {"gradient_norm": 3.0}})
@@ -73,72 +52,27 @@ def test_a_run_is_live_has_figures_and_ends(person: StreamCaller, connect: Conne
     assert journals(tmp_path) == []
 
 
-def test_an_exception_ends_the_run_as_failed(person: StreamCaller, connect: Connect, tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), start(folder=tmp_path, connect=connect) as run:
+def test_an_exception_ends_the_run_as_failed(person: StreamCaller, environ: Environment, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), start(folder=tmp_path, environ=environ) as run:
         _ = 1 // 0
     assert person.log(run.run_id)[-1]["data"]["status"] == "failed"
     with pytest.raises(RuntimeError, match="start another run"):
         run.log({"train_loss": 1.0})
 
 
-def test_what_is_logged_while_the_server_is_away_arrives_when_it_is_back(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    run = start(folder=tmp_path, connect=lambda: Transport(f"http://127.0.0.1:{port}", service_token(), 5.0))
-    for step in range(3000):
-        run.log({"train_loss": 1.0}, step=step)
-    app = create_app(settings_for("", tmp_path / "stream"))
-    with live_server(app, port) as url, StreamCaller(url) as caller:
-        eventually(lambda: len(_steps(caller, run.run_id)), lambda count: count == 3000, within_s=20)
-        assert run.finish()
-        assert _steps(caller, run.run_id) == list(range(3000))
-
-
-def test_a_run_that_ends_while_the_server_is_away_is_sent_later(
-    person: StreamCaller, connect: Connect, tmp_path: Path
-) -> None:
-    run = start(folder=tmp_path, connect=lambda: Transport("http://127.0.0.1:1", KEY, 1.0))
-    run.log({"train_loss": 1.0})
-    assert not run.finish(within_s=0.1)
-    assert resend(tmp_path, lambda: Transport("http://127.0.0.1:1", KEY, 1.0)).waiting == 1
-    assert resend(tmp_path, connect).runs == 1
-    assert [event["event_type"] for event in person.log(run.run_id)] == [
-        "run_started", "metrics_update", "run_finished",
-    ]  # fmt: skip
-    assert journals(tmp_path) == []
-
-
-def test_a_killed_process_loses_nothing_it_has_logged(person: StreamCaller, connect: Connect, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", _KILLED, str(tmp_path)]
-    with subprocess.Popen(
-        command, env=_environment("http://127.0.0.1:1"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        run_id = process.stdout.readline().strip()
-        assert resend(tmp_path, connect).runs == 0, "the journal of a living process is its own"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    with journals(tmp_path)[0].open("ab") as journal:
-        journal.write(b'{"event_type":"metrics_up')
-    assert resend(tmp_path, connect).runs == 1
-    assert _steps(person, run_id) == list(range(2000))
-    torn, last = person.log(run_id)[-2:]
-    assert torn["event_type"] == "log"
-    assert last["data"] == {"status": "failed", "why": "its process ended without a word"}
-
-
 @pytest.mark.parametrize(("how", "status"), [("raise", "failed"), ("exit", "succeeded")])
-def test_a_script_that_just_ends_has_its_run_ended(person: StreamCaller, tmp_path: Path, how: str, status: str) -> None:
+def test_a_script_that_just_ends_has_its_run_ended(
+    person: StreamCaller, environ: Environment, tmp_path: Path, how: str, status: str
+) -> None:
     command = [sys.executable, "-c", _LEFT_OPEN, str(tmp_path), how]
-    ended = subprocess.run(command, env=_environment(person.url), capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert person.log(ended.stdout.strip())[-1]["data"]["status"] == status
 
 
 def test_what_the_log_refuses_leaves_a_note_in_its_place(
-    person: StreamCaller, connect: Connect, tmp_path: Path
+    person: StreamCaller, environ: Environment, tmp_path: Path
 ) -> None:
-    with start(folder=tmp_path, connect=connect) as run:
+    with start(folder=tmp_path, environ=environ) as run:
         run.log({"train_loss": "low"}, step=1)
         run.log({"big": 2**70}, step=2)
         run.log({"text": "\ud800"}, step=3)

@@ -9,7 +9,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from imts.tracking import start
 from imts.tracking.transformers import ImtsCallback
 from tests.integration.stream.client import StreamCaller
-from tests.integration.tracking.conftest import KEY, Connect
+from tests.integration.tracking.conftest import KEY, Environment
 
 
 class Line(torch.nn.Module):
@@ -61,8 +61,8 @@ def test_a_trainer_is_live_with_one_import(
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_run_of_ones_own_stays_open(person: StreamCaller, connect: Connect, tmp_path: Path) -> None:
-    with start(folder=tmp_path / "runs", connect=connect) as run:
+def test_a_run_of_ones_own_stays_open(person: StreamCaller, environ: Environment, tmp_path: Path) -> None:
+    with start(folder=tmp_path / "runs", environ=environ) as run:
         _trainer(tmp_path, ImtsCallback(run)).train()
         assert not run.is_finished
     _check(person, run.run_id)

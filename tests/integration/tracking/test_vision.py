@@ -5,11 +5,11 @@ from pathlib import Path
 from examples.vision import train
 from imts.tracking import start
 from tests.integration.stream.client import StreamCaller
-from tests.integration.tracking.conftest import Connect
+from tests.integration.tracking.conftest import Environment
 
 
-def test_the_vision_example_learns_and_is_live(person: StreamCaller, connect: Connect, tmp_path: Path) -> None:
-    with start(name="vision", folder=tmp_path, connect=connect) as run:
+def test_the_vision_example_learns_and_is_live(person: StreamCaller, environ: Environment, tmp_path: Path) -> None:
+    with start(name="vision", folder=tmp_path, environ=environ) as run:
         reached = train(run, epochs=2, count=1024)
     assert reached > 0.9
     current = person.http.get("/api/metrics/current", params={"job_id": run.run_id}).json()["data"]

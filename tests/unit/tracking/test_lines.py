@@ -37,7 +37,7 @@ def test_what_is_not_finite_becomes_null_and_is_named() -> None:
 
 def test_odd_keys_and_values_become_text() -> None:
     data = _data({("a", 1): object, "lines": "a\nb", "set": {1}})
-    assert data["('a', 1)"] == "<class 'object'>"
+    assert data["a,1"] == "<class 'object'>"
     assert data["lines"] == "a\nb"
 
 
