@@ -9,6 +9,7 @@ from services.stream.bridges.wakeups import Watch
 from services.stream.fanout import Fanout
 from services.stream.hub import Hub
 from services.stream.log.committer import Committer
+from services.stream.log.curves import CurveReader
 from services.stream.log.entries import Record
 from services.stream.log.reading import LogReader
 from services.stream.settings import StreamSettings
@@ -33,6 +34,7 @@ class Stream:
         self._engine = open_engine(settings.database, settings.threads + settings.commit_lanes)
         database = Database(self._engine)
         self.reader = LogReader(database)
+        self.curves = CurveReader(database)
         self.fanout = Fanout(self.reader, settings.ring_events, settings.ring_bytes)
         self.hub = Hub(self.fanout, settings)
         self._watch = Watch(self.fanout, self.reader, settings.poll_s, settings.safety_poll_s)

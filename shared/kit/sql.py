@@ -40,6 +40,11 @@ def ascii_column(length: int) -> String:
     return String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql")
 
 
+def exact_column(length: int) -> String:
+    """Names in any script, compared by code point."""
+    return String(length).with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql")
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """Microseconds and UTC on every database; naive values are refused."""
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import callbacks, fanout, memory, overhead, submission, tracking
+from tests.bench import callbacks, fanout, history, memory, overhead, submission, tracking
 from tests.bench.overhead import wait_for_spare
 from tests.bench.table import Figure, write
 from tests.mesh import running_mesh
@@ -42,11 +42,21 @@ def _fanout(folder: Path, _: argparse.Namespace) -> list[Figure]:
     return fanout.measure(folder)
 
 
+def _history(folder: Path, _: argparse.Namespace) -> list[Figure]:
+    return history.measure("sqlite", folder)
+
+
+def _history_mysql(folder: Path, _: argparse.Namespace) -> list[Figure]:
+    return history.measure("mysql", folder)
+
+
 MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "memory": _memory,
     "overhead": _overhead,
     "callbacks": _callbacks,
     "fanout": _fanout,
+    "history": _history,
+    "history-mysql": _history_mysql,
     "submission-sqlite": _submission_sqlite,
     "submission-mysql": _submission_mysql,
     "tracking": _tracking,

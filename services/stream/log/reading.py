@@ -1,23 +1,20 @@
 """The log read back: pages, marks, positions and figures."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Row, Select, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from services.stream.log import figures, tables
+from services.stream.log.access import Access
 from services.stream.log.entries import Record
 from services.stream.log.history import newest_of_step
+from services.stream.log.keys import pick
 from shared.contracts.events import CurrentMetrics, EventPage, ProducerMark, job_topic
-from shared.kit.errors import Unavailable
-from shared.kit.logs import logger
 from shared.kit.sql import Database
-
-T = TypeVar("T")
 
 _ROWS_A_QUERY = 256
 _PAGE_BYTES = 1024 * 1024
@@ -35,14 +32,7 @@ class LogReader:
     """Every question the log answers; blocking."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def _read(self, work: Callable[[Session], T]) -> T:
-        try:
-            return self._database.read(work)
-        except SQLAlchemyError as fault:
-            logger.error("the log cannot be read: {}", type(fault).__name__)
-            raise Unavailable("the log's database does not answer; try again shortly") from fault
+        self._read = Access(database).read
 
     def check(self) -> None:
         """Raise Unavailable while the database does not answer."""
@@ -74,14 +64,19 @@ class LogReader:
             return ProducerMark(producer=producer)
         return ProducerMark(producer=producer, accepted_through=row.accepted_through, sealed_at=row.sealed_at)
 
-    def current(self, job_id: str) -> CurrentMetrics:
-        """The newest value of every figure of a job."""
+    def current(self, job_id: str, keys: Sequence[str] = ()) -> CurrentMetrics:
+        """The newest value of every figure of a job, or of those named."""
         query = select(tables.topics.c.figures).where(tables.topics.c.topic == job_topic(job_id))
-        return figures.view(job_id, self._read(lambda session: session.scalar(query)))
+        view = figures.view(job_id, self._read(lambda session: session.scalar(query)))
+        return view.model_copy(update={"data": pick(view.data, keys)}) if keys else view
 
-    def history(self, job_id: str, after_step: int, limit: int) -> EventPage:
-        """The newest metrics of each step after `after_step`, steps ascending."""
-        return self._read(lambda session: _history(session, job_topic(job_id), after_step, limit))
+    def history(self, job_id: str, after: int, until: int, limit: int, keys: Sequence[str] = ()) -> EventPage:
+        """The newest metrics of each step after `after`, steps ascending; only `step` and `keys`, if any are named."""
+        page = self._read(lambda session: _history(session, job_topic(job_id), after, until, limit))
+        if not keys:
+            return page
+        data = [event.model_copy(update={"data": pick(event.data, ("step", *keys))}) for event in page.data]
+        return page.model_copy(update={"data": data})
 
 
 def _records_query(topic: str) -> Select[Any]:
@@ -113,11 +108,12 @@ def _page(session: Session, topic: str, after: int, limit: int) -> tuple[list[Re
         after = found[-1].seq
 
 
-def _history(session: Session, topic: str, after_step: int, limit: int) -> EventPage:
+def _history(session: Session, topic: str, after: int, until: int, limit: int) -> EventPage:
     table = tables.events
     steps: Sequence[int | None] = session.scalars(
         select(table.c.step).distinct()
-        .where(table.c.topic == topic, table.c.step > after_step).order_by(table.c.step).limit(limit + 1)
+        .where(table.c.topic == topic, table.c.step > after, table.c.step <= until)
+        .order_by(table.c.step).limit(limit + 1)
     ).all()  # fmt: skip
     if not steps:
         return EventPage(data=[], has_more=False)

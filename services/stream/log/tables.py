@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text
 from sqlalchemy.dialects import mysql
 
-from shared.kit.sql import JsonText, UtcDateTime, ascii_column, new_metadata
+from shared.kit.sql import JsonText, UtcDateTime, ascii_column, exact_column, new_metadata
 
 metadata = new_metadata()
 
@@ -33,6 +33,27 @@ events = Table(
            nullable=False),
     Index("ix_events_topic_step", "topic", "step"),
 )  # fmt: skip
+
+curves = Table(
+    "curves",
+    metadata,
+    Column("topic", ascii_column(136), primary_key=True),
+    Column("width", BigInteger, primary_key=True, autoincrement=False),
+    Column("figure", exact_column(128), primary_key=True),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("data", Text().with_variant(mysql.MEDIUMTEXT(charset="ascii"), "mysql"), nullable=False),
+)
+"""Buckets of `width` steps, some of one figure a row; `place` counts rows from step 0."""
+
+curve_marks = Table(
+    "curve_marks",
+    metadata,
+    Column("topic", ascii_column(136), primary_key=True),
+    Column("width", BigInteger, primary_key=True, autoincrement=False),
+    Column("figure", exact_column(128), primary_key=True),
+    Column("through", BigInteger, nullable=False),
+)
+"""How far in its topic a figure has been derived."""
 
 producers = Table(
     "producers",
