@@ -34,7 +34,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for client in wiring.clients:
             stack.push_async_callback(client.close)
         tasks = ("reconciler", wiring.reconciler.run), ("outbox", wiring.relay.run), ("sweeps", wiring.sweeper.run)
-        await stack.enter_async_context(running(*tasks))
+        await stack.enter_async_context(running(*tasks, ("census", wiring.census.run)))
         yield
 
 

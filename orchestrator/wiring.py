@@ -21,6 +21,7 @@ from orchestrator.operations.scratch import Scratch
 from orchestrator.operations.submit import Intake
 from orchestrator.reconciler.advance import Advance
 from orchestrator.reconciler.bells import Bells
+from orchestrator.reconciler.gauges import Census
 from orchestrator.reconciler.leases import Leases
 from orchestrator.reconciler.loop import Reconciler
 from orchestrator.reconciler.outbox import Relay
@@ -58,6 +59,7 @@ class Wiring:
     reconciler: Reconciler
     relay: Relay
     sweeper: Sweeper
+    census: Census
 
 
 def connect(settings: OrchestratorSettings, tokens: ServiceTokens) -> tuple[Peers, list[PeerClient]]:
@@ -101,4 +103,5 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
         ),
         relay=Relay(units, peers.stream, clock, bells.outbox),
         sweeper=Sweeper(units, clock, settings.outbox_kept_days),
+        census=Census(units, clock),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from orchestrator.db.repositories.attempts import SqlAttempts
+from orchestrator.db.repositories.census import SqlCensus
 from orchestrator.db.repositories.datasets import SqlDatasets
 from orchestrator.db.repositories.history import SqlHistory
 from orchestrator.db.repositories.jobs import SqlJobs
@@ -65,6 +66,10 @@ class SqlUnitOfWork:
     @cached_property
     def audit(self) -> SqlAudit:
         return SqlAudit(self._session)
+
+    @cached_property
+    def census(self) -> SqlCensus:
+        return SqlCensus(self._session)
 
     @cached_property
     def keys(self) -> SqlKeys:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from orchestrator.domain.access import KeyRepository
+from orchestrator.domain.census import CensusRepository
 from orchestrator.domain.dataset import DatasetRepository
 from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob, OutboxEvent
 from orchestrator.domain.model import ModelRepository
@@ -175,6 +176,9 @@ class UnitOfWork(Protocol):
 
     @property
     def keys(self) -> KeyRepository: ...
+
+    @property
+    def census(self) -> CensusRepository: ...
 
 
 class UnitsOfWork(Protocol):

@@ -11,6 +11,7 @@ from orchestrator.domain.observations import Missing, Observation
 from orchestrator.domain.ports import Peers, Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.recording import WriteLost
 from orchestrator.reconciler.act import act
+from orchestrator.reconciler.gauges import LEASES_LOST, count_end, count_move
 from orchestrator.reconciler.observe import observe
 from orchestrator.reconciler.record import write_end, write_entry, write_move, write_wait
 from shared.contracts.jobs import Phase
@@ -47,6 +48,7 @@ class Advance:
                     fresh = await in_thread(self._refresh, held)
                     if fresh is None:
                         logger.info("another writer took the job; this look is dropped")
+                        LEASES_LOST.inc()
                         return None
                     held, seen = fresh, None
                     continue
@@ -78,11 +80,13 @@ class Advance:
             case Move():
                 job = await self._write(lambda uow: write_move(uow, held, attempt, decision, now))
                 self.signals.outbox_grew()
+                count_move(job)
                 logger.info("{} -> {}: {}", held.job.phase, job.phase, job.why)
                 # An attempt that was just written down has never been asked for: no need to hear that it is missing.
                 return Leased(job, held.token), Missing() if job.phase is Phase.STARTING else None
             case End():
                 job = await self._write(lambda uow: write_end(uow, held, decision, now))
+                count_end(job, decision.report)
                 return Leased(job, held.token), None
             case Enter():
                 job = await self._write(lambda uow: write_entry(uow, held, decision.why, now))

@@ -12,6 +12,7 @@ from orchestrator.domain.queueing.gauge import QueueGauge
 from orchestrator.domain.queueing.lanes import Lane, lane_of
 from orchestrator.domain.queueing.placement import Offer, offer_of
 from orchestrator.reconciler.advance import Advance
+from orchestrator.reconciler.gauges import TURNS
 from orchestrator.reconciler.leases import Leases
 from shared.kit.bell import Bell
 from shared.kit.clock import Clock
@@ -84,7 +85,8 @@ class Reconciler:
             logger.info("{} jobs were left claimed by an earlier process", released)
         try:
             while True:
-                await self.turn()
+                with TURNS.time():
+                    await self.turn()
                 await asyncio.sleep(_PAUSE_S)
                 await self._bell.wait(self._tick_s)
         finally:

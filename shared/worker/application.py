@@ -29,7 +29,7 @@ def create_worker_application(
     tokens = ServiceTokens(service, settings.service_secret.get_secret_value())
     stream = PeerClient("stream", settings.stream_url, tokens)
     orchestrator = PeerClient("orchestrator", settings.orchestrator_url, tokens)
-    place = Workplace(settings, kinds, engine, stream, orchestrator)
+    place = Workplace(service, settings, kinds, engine, stream, orchestrator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -40,7 +40,7 @@ def create_worker_application(
             stack.push_async_callback(orchestrator.close)
             stack.push_async_callback(in_thread, place.worker.close)
             tasks = ("reporter", place.reporter.run), ("reaper", place.reap), ("hints", place.hints.run)
-            await stack.enter_async_context(running(*tasks))
+            await stack.enter_async_context(running(*tasks, ("gauges", place.measure)))
             await stack.enter_async_context(draining_on_sigterm(place.drain, settings.drains_now))
             yield
 

@@ -65,6 +65,16 @@ class Reporter:
         """Whether everything known was reported."""
         return not self._deliveries
 
+    @property
+    def open_attempts(self) -> int:
+        """Attempts whose events are not all in the log."""
+        return len(self._deliveries)
+
+    def lag_s(self) -> float:
+        """Age of the oldest event that was read and is not in the log."""
+        waiting = [since for delivery in list(self._deliveries.values()) if (since := delivery.tail.waiting_since)]
+        return max(0.0, (self._clock.now() - min(waiting)).total_seconds()) if waiting else 0.0
+
     def progress(self, folder: AttemptFolder) -> Progress:
         """The newest figures of an attempt; an ended one's log is read to its end, which blocks once."""
         delivery = self._deliveries.get(folder.attempt_id)

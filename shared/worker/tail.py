@@ -67,6 +67,11 @@ class Tail:
         """Bytes read so far."""
         return self._offset
 
+    @property
+    def waiting_since(self) -> datetime | None:
+        """When the oldest event was written that the stream does not have; None when it has all that was read."""
+        return self._pending[0][0].timestamp if self._pending else None
+
     def fill(self) -> None:
         """Read what was written since the last look, a bounded amount at a time."""
         if len(self._pending) >= MAX_BATCH or not self.folder.events.exists():

@@ -178,6 +178,11 @@ class Worker:
             free_memory_gb=is_open * max(0.0, whole.memory_gb - sum(one.memory_gb for one in taken)),
         )  # fmt: skip
 
+    @property
+    def running(self) -> int:
+        """How many attempts live here."""
+        return len(self._living)
+
     def is_idle(self) -> bool:
         """Whether no attempt lives here."""
         return not self._living

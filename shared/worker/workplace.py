@@ -13,6 +13,7 @@ from shared.kit.tasks import in_thread
 from shared.worker.environment import engine_environment
 from shared.worker.executors.local import LocalExecutor
 from shared.worker.folder import AttemptFolder
+from shared.worker.gauges import tell
 from shared.worker.hints import Hints
 from shared.worker.pair import Recipe
 from shared.worker.reporter import Reporter
@@ -22,6 +23,7 @@ from shared.worker.worker import Worker
 
 _ACTIVE_S = 0.02
 _IDLE_S = 1.0
+_MEASURE_S = 2.0
 
 
 class Workplace:
@@ -29,6 +31,7 @@ class Workplace:
 
     def __init__(
         self,
+        service: str,
         settings: WorkerSettings,
         kinds: frozenset[JobKind],
         engine: str,
@@ -36,6 +39,7 @@ class Workplace:
         orchestrator: PeerClient,
     ) -> None:
         clock = SystemClock()
+        self._service = service
         self._settings = settings
         self._bell = Bell()
         self._quiet = asyncio.Event()
@@ -74,6 +78,13 @@ class Workplace:
             else:
                 self._quiet.clear()
             await self._bell.wait(_IDLE_S if self.worker.is_idle() else _ACTIVE_S)
+
+    async def measure(self) -> None:
+        """Tell Prometheus how it stands, for ever."""
+        while True:
+            capacity = await in_thread(self.worker.capacity)
+            tell(self._service, capacity, self.worker.running, self.reporter.open_attempts, self.reporter.lag_s())
+            await asyncio.sleep(_MEASURE_S)
 
     async def drain(self) -> None:
         """Preempt all attempts and wait until they have ended and the log has their events."""
