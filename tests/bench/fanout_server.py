@@ -26,6 +26,7 @@ from services.stream.app import create_app
 from services.stream.handoff import HandoffProtocol
 from services.stream.log.entries import Record
 from services.stream.settings import StreamSettings
+from shared.kit.serve import bind
 from tests.conftest import SERVICE_SECRET
 
 Publish = Callable[[str, list[str]], None]
@@ -101,7 +102,7 @@ async def serve(way: str, port: int, folder: Path) -> None:
         app, port=port, http=http, log_level="warning", access_log=False, timeout_graceful_shutdown=1, backlog=8192
     )
     async with await asyncio.get_running_loop().create_server(lambda: Door(publish), "127.0.0.1", port + 1):
-        await uvicorn.Server(config).serve()
+        await uvicorn.Server(config).serve(bind(config))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ async def _listening_at(port: int) -> float:
 
 async def _kill_and_recover(replica: StreamProcess, producers: Sequence[Producer], audience: Audience) -> Recovery:
     replica.kill()
+    # What it had answered by then has still to be read.
+    await asyncio.sleep(0.05)
     known = [producer.acknowledged for producer in producers]
     replica.begin()
     async with asyncio.timeout(_PATIENCE_S):
