@@ -74,7 +74,7 @@ class Reconciler:
         self._advance = advance
         self._bell = bell
         self._tick_s = tick_s
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._promised: dict[str, Promise] = {}
         self.hints = Hints(bell)
 
@@ -90,7 +90,7 @@ class Reconciler:
                 await asyncio.sleep(_PAUSE_S)
                 await self._bell.wait(self._tick_s)
         finally:
-            await end_tasks(self._tasks.values())
+            await end_tasks(self._tasks)
 
     async def turn(self) -> None:
         """Look after everything that is due now."""
@@ -140,7 +140,9 @@ class Reconciler:
     def _spawn(self, held: Leased, seen: Observation) -> None:
         job_id = held.job.job_id
         task = asyncio.create_task(self._take_forward(held, seen), name=f"advance {job_id}")
-        self._tasks[job_id] = task
+        # All of them: after a long pause a job can have two, the older of which has lost its lease.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _take_forward(self, held: Leased, seen: Observation) -> None:
         job_id = held.job.job_id
@@ -150,8 +152,6 @@ class Reconciler:
             logger.exception("looking after job {} failed; its lease runs out and it is looked at again", job_id)
             delay_s = None
         finally:
-            if self._tasks.get(job_id) is asyncio.current_task():
-                del self._tasks[job_id]
             promise = self._promised.pop(job_id, None) if isinstance(seen, SlotFree) else None
         for worker in self._peers.of_service(held.job.worker):
             self._board.mark_stale(worker)
