@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. `make help` explains the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench chaos docs env fmt lock
+.PHONY: help setup demo up test check bench chaos simulate docs env fmt lock
 
 PYTHON ?= python3.11
 UV_VERSION := 0.13.8
@@ -47,6 +47,9 @@ bench: setup .venv-bench/.installed ## Measure, and print ratios; BENCH="memory 
 
 chaos: setup ## Break things on purpose, at length; SEED=… MINUTES=… make the same faults again
 	CHAOS_SEED=$(SEED) CHAOS_MINUTES=$(MINUTES) $(BIN)/pytest tests/chaos -rP $(PYTEST)
+
+simulate: setup ## Run the reconciler through SEEDS simulated worlds (100000), from FIRST on (0)
+	$(BIN)/python -m tests.simulation $(or $(FIRST),0) $(or $(SEEDS),100000)
 
 docs: setup ## Write the generated parts of the documents
 	$(BIN)/python -m tools.documents

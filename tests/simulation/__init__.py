@@ -1,0 +1,1 @@
+"""The orchestrator's own loops in a simulated world: virtual time, seeded faults, every run repeatable by its seed."""
