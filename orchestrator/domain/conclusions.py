@@ -4,13 +4,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.job import Job
-from orchestrator.domain.retry import Final, after_exit
+from orchestrator.domain.retry import Again, Final, after_exit
 from shared.contracts.failures import Reason
 from shared.contracts.jobs import Phase
 from shared.contracts.work import AttemptCause, ExitReport, Failure, JobKind, Outcome
 
 MODEL_MAKERS = frozenset({JobKind.TRAINING, JobKind.EXPORT})
 """Kinds whose success is a new model version."""
+
+_ROOM_PAUSE_S = 1.0
+"""Before a job that a worker refused stands in line again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ def conclude(job: Job, report: ExitReport, retry_backoff_s: float) -> Conclusion
         return Conclusion(Phase.STOPPED, f"stopped during attempt {job.attempt}", {"failure": stopped(report)})
     if report.outcome is Outcome.PAUSED:
         return _paused(job)
-    step = after_exit(report, job.retries_spent, job.max_retries, retry_backoff_s)
+    step = _after(job, report, retry_backoff_s)
     if isinstance(step, Final):
         return Conclusion(Phase.FAILED, step.why, {"failure": step.failure})
     changes = {"retries_spent": job.retries_spent + step.spends, "next_cause": step.cause}
@@ -39,6 +42,12 @@ def conclude(job: Job, report: ExitReport, retry_backoff_s: float) -> Conclusion
         return Conclusion(Phase.PAUSED, f"paused; attempt {job.attempt} ended first ({report.outcome})", changes)
     why = f"attempt {job.attempt} ended ({report.outcome}): {step.why}"
     return Conclusion(Phase.QUEUED, why, changes, step.delay_s)
+
+
+def _after(job: Job, report: ExitReport, retry_backoff_s: float) -> Again | Final:
+    if report.outcome is Outcome.REFUSED:
+        return Again(job.next_cause, _ROOM_PAUSE_S, spends=False, why="the worker had no room for it")
+    return after_exit(report, job.retries_spent, job.max_retries, retry_backoff_s)
 
 
 def _paused(job: Job) -> Conclusion:

@@ -98,7 +98,7 @@ def decide(job: Job, attempt: Attempt | None, seen: Observation, now: datetime, 
     if job.phase is Phase.PAUSED:
         return Wait(job.why, None, is_unreachable=None)
     if job.phase is Phase.QUEUED:
-        return _decide_queued(job, attempt, seen)
+        return _decide_queued(job, seen)
     if attempt is None:
         return Wait("its attempt is not written down; an operator must look", policy.look_interval_s)
     if attempt.exit is not None:
@@ -106,13 +106,11 @@ def decide(job: Job, attempt: Attempt | None, seen: Observation, now: datetime, 
     return _decide_alive(job, attempt, seen, now, policy)
 
 
-def _decide_queued(job: Job, attempt: Attempt | None, seen: Observation) -> Decision:
+def _decide_queued(job: Job, seen: Observation) -> Decision:
     if not isinstance(seen, SlotFree):
         return Enter(job.why)
-    is_new = attempt is None or attempt.exit is not None
-    number = job.attempt + 1 if is_new else job.attempt
     where = f"the {job.worker} service" if seen.worker == job.worker else f"{job.worker} worker {seen.worker}"
-    return Move(Phase.STARTING, f"attempt {number} starts on {where}", {"placed_on": seen.worker})
+    return Move(Phase.STARTING, f"attempt {job.attempt + 1} starts on {where}", {"placed_on": seen.worker})
 
 
 def _decide_ended(
@@ -184,6 +182,6 @@ def _on_refused(job: Job, attempt: Attempt, seen: Refused, now: datetime, policy
     if seen.code == OLDER_ATTEMPT_ALIVE:
         return Wait(f"an older attempt still ends; {says}", _SOON_S)
     if seen.is_passing:
-        return Move(Phase.QUEUED, f"waiting for a free slot; {says}", delay_s=policy.look_interval_s)
+        return End(ExitReport(outcome=Outcome.REFUSED, ended_at=now), says)
     failure = Failure.of(Reason.WORKER_REFUSED, f"{says} ({seen.code})")
     return End(ExitReport(outcome=Outcome.FAILED, ended_at=now, failure=failure), says)

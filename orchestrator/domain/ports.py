@@ -97,9 +97,7 @@ class JobRepository(Protocol):
 class AttemptRepository(Protocol):
     """Attempts, oldest first."""
 
-    def put(self, attempt: Attempt) -> None:
-        """Write down a new attempt, or whom an old one that was never taken is offered to next."""
-        ...
+    def add(self, attempt: Attempt) -> None: ...
 
     def end(self, job_id: str, number: int, report: ExitReport, ended_at: datetime) -> None:
         """Write down how an attempt ended; the first report stands."""

@@ -78,7 +78,7 @@ class Advance:
                 logger.debug("asks for {}: {}", decision.deed, decision.why)
                 return held, await act(self.peers, held.job, attempt, decision)
             case Move():
-                job = await self._write(lambda uow: write_move(uow, held, attempt, decision, now))
+                job = await self._write(lambda uow: write_move(uow, held, decision, now))
                 self.signals.outbox_grew()
                 count_move(job)
                 logger.info("{} -> {}: {}", held.job.phase, job.phase, job.why)

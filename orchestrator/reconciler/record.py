@@ -31,7 +31,7 @@ def _progressed(job: Job, progress: Progress) -> dict[str, Any]:
     return changes
 
 
-def write_move(uow: UnitOfWork, held: Leased, attempt: Attempt | None, move: Move, now: datetime) -> Job:
+def write_move(uow: UnitOfWork, held: Leased, move: Move, now: datetime) -> Job:
     """Change the phase, with everything that belongs to it; WriteLost when the lease is gone.
 
     A start that would pass a quota or a sweep's parallelism does not happen: the job stays in line.
@@ -45,7 +45,7 @@ def write_move(uow: UnitOfWork, held: Leased, attempt: Attempt | None, move: Mov
         changes["next_look_at"] = now + timedelta(seconds=move.delay_s)
     opened = None
     if move.to is Phase.STARTING:
-        opened = _opened(held.job, attempt, changes["placed_on"], now)
+        opened = Attempt(held.job.job_id, held.job.attempt + 1, held.job.next_cause, now, changes["placed_on"])
         changes["attempt"] = opened.number
     if move.to is Phase.RUNNING and held.job.started_at is None:
         changes["started_at"] = now
@@ -54,15 +54,8 @@ def write_move(uow: UnitOfWork, held: Leased, attempt: Attempt | None, move: Mov
     step = moved(held.job, move.to, move.why, now, **changes)
     job = record_move(uow, step, held.token, release=move.to not in WORKING)
     if opened is not None:
-        uow.attempts.put(opened)
+        uow.attempts.add(opened)
     return job
-
-
-def _opened(job: Job, attempt: Attempt | None, worker: str, now: datetime) -> Attempt:
-    """The attempt to start: a new one, unless the newest was never taken by a worker and may go to another."""
-    if attempt is not None and attempt.exit is None:
-        return replace(attempt, worker=worker)
-    return Attempt(job.job_id, job.attempt + 1, job.next_cause, now, worker)
 
 
 def write_entry(uow: UnitOfWork, held: Leased, why: str, now: datetime) -> Job:

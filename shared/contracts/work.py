@@ -46,6 +46,8 @@ class Outcome(StrEnum):
     PAUSED = "paused"
     PREEMPTED = "preempted"
     WORKER_LOST = "worker_lost"
+    REFUSED = "refused"
+    """The worker had no room; nothing ran, and nothing under this attempt's id ever will."""
 
 
 class Evidence(WireModel):

@@ -20,6 +20,8 @@ class AttemptFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.spec = path / "spec.json"
+        self.refused = path / "refused"
+        """Why there was no room for it; whatever of it still arrives is refused again."""
         self.lock = path / "lock"
         """Held by the shepherd for its life."""
         self.shepherd = path / "shepherd.json"

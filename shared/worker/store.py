@@ -1,10 +1,11 @@
 """The attempts of one worker, as folders on its disk."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from shared.contracts.work import AttemptSpec, ExitReport
-from shared.kit.errors import Conflict, NotFound
+from shared.kit.errors import Conflict, ImtsError, NotFound, RateLimited
 from shared.kit.files import write_atomic
 from shared.worker.folder import AttemptFolder, read_json
 
@@ -52,6 +53,17 @@ class AttemptStore:
         folder.work.mkdir(exist_ok=True)
         write_atomic(folder.spec, spec.model_dump_json())
         return folder
+
+    def refuse(self, attempt_id: str, why: ImtsError) -> None:
+        """Write down that this attempt never runs here."""
+        folder = self.folder(attempt_id)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder.refused, json.dumps({"code": why.code, "message": why.message}))
+
+    def refusal_of(self, folder: AttemptFolder) -> ImtsError | None:
+        """The refusal that was written down, to be said again."""
+        said = read_json(folder.refused)
+        return None if said is None else RateLimited(said["message"], code=said["code"], retry_after_s=1)
 
     def check_same(self, folder: AttemptFolder, spec: AttemptSpec) -> None:
         """Refuse another job under an id that is taken; the trace context may differ."""

@@ -94,16 +94,23 @@ class Worker:
             raise InvalidRequest(f"this worker does not run {spec.kind} jobs", param="kind", code="wrong_kind")
         if spec.attempt_id != f"{spec.job_id}.{spec.number}":
             raise InvalidRequest("attempt_id must be `<job_id>.<number>`", param="attempt_id")
-        if self.is_draining:
-            raise Unavailable("this worker is draining", code="draining")
         for other in self.store.of_job(spec.job_id):
             if other.number > spec.number:
                 raise Conflict(f"attempt {other.attempt_id} is newer", code="attempt_superseded")
             if other.attempt_id in self._living:
                 raise Conflict(f"attempt {other.attempt_id} is still alive here", code="older_attempt_alive")
-        lacks = self._lacks(spec.resources)
-        if lacks:
-            raise RateLimited(f"not enough {' and '.join(lacks)} free", code="no_capacity", retry_after_s=1)
+        self._check_has_room(spec)
+
+    def _check_has_room(self, spec: AttemptSpec) -> None:
+        """Refuse what there is no room for, once and for all: the job may run elsewhere when a late request comes."""
+        refusal = self.store.refusal_of(self.store.folder(spec.attempt_id))
+        if refusal is None and self.is_draining:
+            refusal = Unavailable("this worker is draining", code="draining")
+        elif refusal is None and (lacks := self._lacks(spec.resources)):
+            refusal = RateLimited(f"not enough {' and '.join(lacks)} free", code="no_capacity", retry_after_s=1)
+        if refusal is not None:
+            self.store.refuse(spec.attempt_id, refusal)
+            raise refusal
 
     def _lacks(self, wanted: Resources) -> list[str]:
         room = self.capacity()

@@ -34,6 +34,7 @@ class FakeWorker:
         """Requests arrive, answers do not."""
         self.answers_starts_with_503 = False
         """Starts arrive, and something in between answers in the worker's place."""
+        self.refused: set[str] = set()
         self.is_full = False
         """Refuses starts although it told of free slots."""
         self.refuses_with: Conflict | None = None
@@ -79,7 +80,8 @@ class FakeWorker:
     def _accept(self, spec: AttemptSpec) -> None:
         if any(attempt_id.startswith(f"{spec.job_id}.") for attempt_id in self.living):
             raise Conflict("an older attempt lives", code="older_attempt_alive")
-        if self.is_full or len(self.living) >= self.slots:
+        if spec.attempt_id in self.refused or self.is_full or len(self.living) >= self.slots:
+            self.refused.add(spec.attempt_id)
             raise RateLimited("no free slot", code="no_capacity")
         self.specs[spec.attempt_id] = spec
         state = AttemptState.RUNNING if self.runs_at_once else AttemptState.ACCEPTED

@@ -172,9 +172,8 @@ class Attempts:
     def __init__(self, tables: Tables) -> None:
         self._rows = tables.attempts
 
-    def put(self, attempt: Attempt) -> None:
-        known = self._rows.get((attempt.job_id, attempt.number))
-        require(known is None or known.exit is None, "an ended attempt is written down again")
+    def add(self, attempt: Attempt) -> None:
+        require((attempt.job_id, attempt.number) not in self._rows, "an attempt is written down twice")
         self._rows[attempt.job_id, attempt.number] = attempt
 
     def end(self, job_id: str, number: int, report: ExitReport, ended_at: datetime) -> None:

@@ -66,6 +66,7 @@ class SimulatedWorker:
     chance: Chance
     stream: SimulatedStream
     folders: dict[str, Folder] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     is_down: bool = False
 
     async def _hear(self) -> None:
@@ -113,7 +114,8 @@ class SimulatedWorker:
                 raise Conflict("a newer attempt is known", code="attempt_superseded")
             if other.spec.job_id == spec.job_id and other.is_alive:
                 raise Conflict("an older attempt lives", code="older_attempt_alive")
-        if len(self.living) >= self.slots:
+        if spec.attempt_id in self.refused or len(self.living) >= self.slots:
+            self.refused.add(spec.attempt_id)
             raise RateLimited("no free slot", code="no_capacity")
 
     def _folder(self, attempt_id: str) -> Folder:

@@ -85,7 +85,7 @@ class World:
             replica.start()
         for worker in self.workers.values():
             self._spawn(worker.report())
-        for number in range(self.chance.rng.randint(1, 6)):
+        for number in range(self.chance.rng.choice((1, 2, 2, 3, 3, 6))):
             self._spawn(self._user(number))
         for trouble in (self._kill, self._freeze, self._stop_worker, self._stop_stream):
             self._spawn(self._now_and_then(trouble))

@@ -27,15 +27,12 @@ class SqlAttempts:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def put(self, attempt: Attempt) -> None:
-        is_this = (_ATTEMPTS.job_id == attempt.job_id, _ATTEMPTS.number == attempt.number)
-        moved: Any = self._session.execute(update(_T).where(*is_this).values(worker=attempt.worker))
-        if not moved.rowcount:
-            row = {
-                "job_id": attempt.job_id, "number": attempt.number, "cause": attempt.cause, "worker": attempt.worker,
-                "created_at": attempt.created_at, "ended_at": None, "exit": None,
-            }  # fmt: skip
-            self._session.execute(insert(_T), row)
+    def add(self, attempt: Attempt) -> None:
+        row = {
+            "job_id": attempt.job_id, "number": attempt.number, "cause": attempt.cause, "worker": attempt.worker,
+            "created_at": attempt.created_at, "ended_at": None, "exit": None,
+        }  # fmt: skip
+        self._session.execute(insert(_T), row)
 
     def end(self, job_id: str, number: int, report: ExitReport, ended_at: datetime) -> None:
         is_open = (_ATTEMPTS.job_id == job_id, _ATTEMPTS.number == number, _ATTEMPTS.ended_at.is_(None))

@@ -39,7 +39,7 @@ def job_with_artifacts(registry: Registry, folder: Path) -> str:
             artifacts = [Artifact(name="report.html", sha256=blob.sha256, size=blob.size, media_type="text/html")]
             if number == 7:
                 artifacts.append(Artifact(name="model", sha256=tree.sha256, size=tree.size, is_tree=True))
-            uow.attempts.put(Attempt(job_id, number, AttemptCause.FIRST, NOW))
+            uow.attempts.add(Attempt(job_id, number, AttemptCause.FIRST, NOW))
             ended = ExitReport(outcome=Outcome.SUCCEEDED, ended_at=NOW, artifacts=artifacts)
             uow.attempts.end(job_id, number, ended, NOW)
 

@@ -81,8 +81,10 @@ def test_a_worker_without_room_sends_the_job_back_to_the_queue(mesh: Mesh) -> No
     job_id = mesh.submit()
     eventually(lambda: len(mesh.worker.starts) > 1)
     mesh.worker.is_full = False
-    assert mesh.until(job_id, "running")["attempt"] == 1
-    assert len(mesh.attempts(job_id)) == 1
+    running = mesh.until(job_id, "running")
+    *refused, last = mesh.attempts(job_id)
+    assert {attempt["outcome"] for attempt in refused} == {"refused"}
+    assert (last["number"], last["outcome"]) == (running["attempt"], None)
 
 
 def test_a_worker_that_refuses_for_good_fails_the_job(mesh: Mesh) -> None:

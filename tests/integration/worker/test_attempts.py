@@ -83,6 +83,21 @@ def test_a_worker_refuses_what_it_cannot_run(start_worker: WorkerFactory) -> Non
     assert (capacity["slots"], capacity["free"], capacity["spares"], capacity["draining"]) == (1, 0, 0, False)
 
 
+def test_what_was_refused_for_want_of_room_is_never_run(start_worker: WorkerFactory) -> None:
+    worker = start_worker()
+    first, late = attempt_spec(events=5000), attempt_spec(events=1)
+    worker.put(first)
+    assert worker.put(late).status_code == 429
+    worker.http.post(f"/jobs/{first.attempt_id}/stop")
+    eventually(worker.folder(first).exit.exists)
+    assert worker.put(late).json()["error"]["code"] == "no_capacity"
+    worker.kill()
+    worker.start()
+    assert worker.put(late).json()["error"]["code"] == "no_capacity"
+    again = attempt_spec(late.job_id, 2, events=1)
+    assert worker.put(again).status_code in {200, 201, 202}
+
+
 def test_a_stop_lets_the_engine_leave_a_checkpoint(start_worker: WorkerFactory, peer: StreamPeer) -> None:
     worker = start_worker()
     spec = attempt_spec(events=5000, on_sigterm="checkpoint")

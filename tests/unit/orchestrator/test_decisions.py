@@ -12,7 +12,7 @@ from orchestrator.domain.job_machine import WORKING, is_allowed
 from orchestrator.domain.observations import Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
 from shared.contracts.failures import FailureClass
 from shared.contracts.jobs import TERMINAL, Phase
-from shared.contracts.work import AttemptState, Outcome
+from shared.contracts.work import AttemptCause, AttemptState, Outcome
 from tests.unit.orchestrator.jobs import MODEL, NOW, a_failure, a_job, a_report, a_view, an_attempt
 
 RUNNING, ACCEPTED = Seen(a_view()), Seen(a_view(AttemptState.ACCEPTED))
@@ -32,7 +32,7 @@ ALIVE = [
     (Phase.STARTING, Missing(), Act, Deed.START),
     (Phase.STARTING, ACCEPTED, Wait, None),
     (Phase.STARTING, RUNNING, Move, Phase.RUNNING),
-    (Phase.STARTING, FULL, Move, Phase.QUEUED),
+    (Phase.STARTING, FULL, End, Outcome.REFUSED),
     (Phase.STARTING, OLDER, Wait, None),
     (Phase.STARTING, DIFFERENT, End, Outcome.FAILED),
     (Phase.STARTING, SILENT, Wait, None),
@@ -88,6 +88,8 @@ ENDINGS = [
     (Phase.STOPPING, SUCCESS, Phase.SUCCEEDED),
     (Phase.STOPPING, a_report(Outcome.SUCCEEDED), Phase.STOPPED),
     (Phase.STOPPING, KILLED, Phase.STOPPED),
+    (Phase.STOPPING, a_report(Outcome.REFUSED), Phase.STOPPED),
+    (Phase.PAUSING, a_report(Outcome.REFUSED), Phase.PAUSED),
     (Phase.STOPPING, FAULTY, Phase.STOPPED),
     (Phase.STOPPING, LOST, Phase.STOPPED),
     (Phase.STOPPING, a_report(Outcome.PREEMPTED), Phase.STOPPED),
@@ -130,9 +132,13 @@ def test_a_waiting_job_starts_only_when_a_slot_is_free() -> None:
     assert start == Move(Phase.STARTING, "attempt 1 starts on the training service", {"placed_on": "training"})
 
 
-def test_an_attempt_that_no_worker_took_is_offered_again() -> None:
-    again = decide(a_job(Phase.QUEUED), an_attempt(), FREE, NOW)
-    assert again == Move(Phase.STARTING, "attempt 1 starts on the training service", {"placed_on": "training"})
+def test_an_attempt_that_a_worker_refused_is_over_and_costs_nothing() -> None:
+    attempt = an_attempt(a_report(Outcome.REFUSED))
+    decision = decide(a_job(Phase.STARTING, next_cause=AttemptCause.RESUME), attempt, DRAINED, NOW)
+    assert isinstance(decision, Move)
+    assert (decision.to, decision.changes) == (
+        Phase.QUEUED, {"retries_spent": 0, "next_cause": AttemptCause.RESUME}
+    )  # fmt: skip
 
 
 def test_a_silent_worker_is_noted_and_nothing_else() -> None:
