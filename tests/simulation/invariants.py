@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from orchestrator.domain.job import Job
 from orchestrator.domain.job_machine import WORKING, is_allowed
 from shared.contracts.events import job_topic
+from shared.contracts.failures import FailureClass
 from shared.contracts.jobs import TERMINAL
-from shared.contracts.work import FailureClass, Outcome
+from shared.contracts.work import Outcome
 
 if TYPE_CHECKING:
     from tests.simulation.store import Tables

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.contracts.events import AppendRequest, NewEvent, job_topic
+from shared.contracts.failures import FailureClass
 from shared.contracts.jobs import LogPage, PeerState
 from shared.contracts.work import (
     AttemptSpec,
@@ -15,7 +16,6 @@ from shared.contracts.work import (
     Control,
     ExitReport,
     Failure,
-    FailureClass,
     Outcome,
     Progress,
 )
