@@ -2,11 +2,13 @@
 
 import errno
 import json
+import zlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from fastapi.params import Form
 from fastapi.routing import APIRoute
+from pydantic_core import from_json, to_json
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -30,6 +32,25 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def parse_json(body: bytes) -> Any:
     """Strict JSON: UTF-8, no duplicate keys, bounded numbers and nesting; raises MalformedRequest."""
     try:
+        value = from_json(body)
+        if _keeps_every_key(value, body):
+            return value
+    except ValueError:
+        pass
+    return _parse_carefully(body)
+
+
+def _keeps_every_key(value: Any, body: bytes) -> bool:
+    """Whether no key of `body` was given twice: a dropped one is missed by its colon, which nothing else can make up.
+
+    False may also mean that colons were escaped.
+    """
+    return b"\\u003" not in body and to_json(value).count(b":") == body.count(b":")
+
+
+def _parse_carefully(body: bytes) -> Any:
+    """The same in three times the time, and able to say what is wrong."""
+    try:
         return json.loads(body.decode("utf-8"), object_pairs_hook=_unique_keys)
     except UnicodeDecodeError:
         raise MalformedRequest("the body is not UTF-8; send JSON encoded as UTF-8") from None
@@ -38,6 +59,22 @@ def parse_json(body: bytes) -> Any:
     except ValueError as fault:
         where = f" at line {fault.lineno} column {fault.colno}" if isinstance(fault, json.JSONDecodeError) else ""
         raise MalformedRequest(f"the body is not valid JSON{where}") from None
+
+
+def inflate(body: bytes, limit: int) -> bytes:
+    """What a gzip body holds, `limit` bytes at most; raises MalformedRequest, TooLarge."""
+    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        found = stream.decompress(body, limit + 1)
+    except zlib.error:
+        raise MalformedRequest("the body is not gzip, as its Content-Encoding says") from None
+    if len(found) > limit:
+        raise TooLarge(f"the body inflates to more than the {limit} bytes this route takes")
+    if not stream.eof:
+        raise MalformedRequest("the gzip body is cut short")
+    if stream.unused_data:
+        raise MalformedRequest("something follows the gzip body; send one stream of it")
+    return found
 
 
 class _FormParser(MultiPartParser):
