@@ -17,12 +17,12 @@ class StreamSettings(ServiceSettings):
     redis_url: SecretStr = Field(default=SecretStr(""), validation_alias="IMTS_REDIS_URL")
     """Carries wake-ups between replicas; they poll when empty."""
     max_append_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
-    """Largest body of one append."""
+    """Largest body of one append, before and after it is inflated."""
     commit_lanes: int = Field(default=4, ge=1, le=32)
     """Committing threads on MySQL, topics spread over them; SQLite always has one."""
     max_waiting_appends: int = Field(default=2_048, ge=1)
     max_waiting_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
-    """Appends beyond either bound are refused with 429 until a commit has made room."""
+    """What is read or waits beyond either bound is refused with 429 until a commit has made room."""
     ring_events: int = Field(default=1_024, ge=1)
     ring_bytes: int = Field(default=1024 * 1024, ge=1024)
     """What a topic with listeners keeps in memory; who is further behind reads the log."""

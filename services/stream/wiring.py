@@ -8,10 +8,12 @@ from services.stream import handoff
 from services.stream.bridges.wakeups import Watch
 from services.stream.fanout import Fanout
 from services.stream.hub import Hub
+from services.stream.intake import Intake
 from services.stream.log.committer import Committer
 from services.stream.log.curves import CurveReader
 from services.stream.log.entries import Record
 from services.stream.log.reading import LogReader
+from services.stream.log.room import Room
 from services.stream.settings import StreamSettings
 from shared.kit.logs import logger
 from shared.kit.memory import give_back_memory
@@ -38,10 +40,9 @@ class Stream:
         self.fanout = Fanout(self.reader, settings.ring_events, settings.ring_bytes)
         self.hub = Hub(self.fanout, settings)
         self._watch = Watch(self.fanout, self.reader, settings.poll_s, settings.safety_poll_s)
-        self.committer = Committer(
-            database, self._committed, lanes=settings.commit_lanes,
-            max_writes=settings.max_waiting_appends, max_bytes=settings.max_waiting_bytes,
-        )  # fmt: skip
+        room = Room(settings.max_waiting_appends, settings.max_waiting_bytes)
+        self.intake = Intake(room, settings.max_append_bytes)
+        self.committer = Committer(database, self._committed, room, lanes=settings.commit_lanes)
         self._redis = self._bridge(settings.redis_url.get_secret_value())
 
     def _bridge(self, url: str) -> "RedisBridge | None":

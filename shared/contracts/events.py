@@ -16,6 +16,7 @@ Producer = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-
 MAX_BATCH = 1_000
 MAX_EVENT_BYTES = 64 * 1024
 """Of an event's data: a longer one would not fit into the log's body limit beside others."""
+MAX_ATTEMPT = 10**6
 MAX_SEQ = 2**53 - 1
 Seq = Annotated[Int, Field(ge=1, le=MAX_SEQ)]
 
@@ -72,7 +73,8 @@ def finite(data: Any) -> Any:
     if not found or not isinstance(cleaned, dict):
         return data
     declared = cleaned.get("non_finite")
-    return {**cleaned, "non_finite": sorted({*found, *(declared if isinstance(declared, list) else [])}, key=str)}
+    known = [name for name in declared if isinstance(name, str)] if isinstance(declared, list) else []
+    return {**cleaned, "non_finite": sorted({*found, *known})}
 
 
 class NewEvent(WireModel):
@@ -80,7 +82,7 @@ class NewEvent(WireModel):
 
     event_type: EventType
     timestamp: AwareDatetime
-    attempt: Int | None = None
+    attempt: Annotated[Int, Field(ge=0, le=MAX_ATTEMPT)] | None = None
     data: Annotated[JsonObject, BeforeValidator(finite)] = {}
 
 
@@ -95,11 +97,16 @@ class Event(WireModel):
     data: JsonObject = {}
 
 
-class AppendRequest(WireModel):
-    """A run of one producer's events, the first of them numbered `first_seq`."""
+class Numbered(WireModel):
+    """Whose events follow, and which number the first of them has."""
 
     producer: Producer
     first_seq: Seq
+
+
+class AppendRequest(Numbered):
+    """A run of one producer's events, the first of them numbered `first_seq`."""
+
     events: list[NewEvent] = Field(min_length=1, max_length=MAX_BATCH)
 
 

@@ -62,7 +62,7 @@ class SimulatedStream:
         producer = log.producers.setdefault(run.producer, ProducerState(run.producer))
         taken = take(log.state, producer, run)
         assert run.first_seq is not None
-        for number, entry in taken.entries:
+        for number, entry in enumerate(taken.entries, taken.first_number):
             require(not log.state.is_ended, "something follows the terminal event")
             log.state.last_seq += 1
             log.state.is_ended = entry.ends_topic

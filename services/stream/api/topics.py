@@ -1,24 +1,53 @@
 """The log over REST: append, seal, marks, pages."""
 
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import Response
 
 from services.stream.dependencies import AfterSeq, Limit, ProducerPath, TheStream, TopicPath
-from services.stream.log.admission import admit
-from services.stream.log.numbering import Append, Seal
-from services.stream.permissions import require_own_events
-from shared.contracts.events import AppendRequest, EventPage, ProducerMark, SealRequest
+from services.stream.intake import JSON, LINES, Numbering
+from services.stream.log.numbering import Seal
+from shared.contracts.events import (
+    MAX_SEQ,
+    AppendRequest,
+    EventPage,
+    NewEvent,
+    Producer,
+    ProducerMark,
+    SealRequest,
+)
 from shared.kit.application import Caller, api_router
 from shared.kit.auth import require_service
 
 routes = api_router("/v1/topics/{topic}", "log")
 
+OfLines = Query(description="For a body of lines; a JSON body says it itself")
 
-@routes.post("/events")
-async def append(topic: TopicPath, body: AppendRequest, caller: Caller, stream: TheStream) -> ProducerMark:
+
+def _bodies() -> dict[str, Any]:
+    """What `append` reads, for the documents: it takes the body before FastAPI would."""
+    event, run = NewEvent.model_json_schema(), AppendRequest.model_json_schema()
+    del event["$defs"], run["$defs"]
+    event["properties"]["data"] = {"title": "Data", "type": "object"}
+    run["properties"]["events"]["items"] = event
+    return {JSON: {"schema": run}, LINES: {"schema": event}}
+
+
+@routes.post("/events", openapi_extra={"requestBody": {"required": True, "content": _bodies()}})
+async def append(
+    topic: TopicPath,
+    request: Request,
+    caller: Caller,
+    stream: TheStream,
+    producer: Annotated[Producer | None, OfLines] = None,
+    first_seq: Annotated[int | None, OfLines, Field(ge=1, le=MAX_SEQ)] = None,
+) -> ProducerMark:
     """Append a run of one producer's events; what the log has already is dropped, a hole is refused with 409."""
-    require_own_events(caller, topic, body)
-    entries = admit(topic, body.events)
-    return await stream.committer.submit(Append(topic, body.producer, body.first_seq, entries))
+    run = await stream.intake.read(request, Numbering(producer, first_seq), caller, topic)
+    return await stream.committer.submit(run)
 
 
 @routes.get("/events", response_model=EventPage)

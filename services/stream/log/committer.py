@@ -1,4 +1,4 @@
-"""Group commit: writes that wait while one commits go together into the next; bounded, so that a flood is refused."""
+"""Group commit: writes that wait while one commits go together into the next."""
 
 import asyncio
 from collections import deque
@@ -11,15 +11,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.stream.log.entries import Record
 from services.stream.log.numbering import Write
+from services.stream.log.room import Room
 from services.stream.log.transaction import Committed, Outcome, apply
 from shared.contracts.events import ProducerMark
-from shared.kit.errors import RateLimited, Unavailable
+from shared.kit.errors import Unavailable
 from shared.kit.logs import logger
 from shared.kit.sql import Database
 
 _GROUP_WRITES = 256
 _GROUP_BYTES = 4 * 1024 * 1024
-_RETRY_AFTER_S = 1.0
 
 OnRecords = Callable[[Mapping[str, list[Record]]], None]
 """Told on the event loop, after the commit, what is new in each topic."""
@@ -34,24 +34,18 @@ class _Waiting:
 class Lane:
     """One committing thread and what waits for it; everything but the commit happens on the event loop."""
 
-    def __init__(self, database: Database, on_records: OnRecords, max_writes: int, max_bytes: int) -> None:
+    def __init__(self, database: Database, on_records: OnRecords) -> None:
         self._database = database
         self._on_records = on_records
-        self._max_writes = max_writes
-        self._max_bytes = max_bytes
         self._waiting: deque[_Waiting] = deque()
-        self._bytes = 0
         self._arrived = asyncio.Event()
         # A thread of its own: commits never wait behind reads for a place in the shared pool.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
 
     async def submit(self, write: Write) -> ProducerMark:
         """Wait for the commit that holds `write`; raises what the log has against it."""
-        if len(self._waiting) >= self._max_writes or self._bytes + write.size > max(self._max_bytes, write.size):
-            raise RateLimited("too many events wait to be written; try again shortly", retry_after_s=_RETRY_AFTER_S)
         item = _Waiting(write, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
-        self._bytes += write.size
         self._arrived.set()
         outcome = await item.done
         if outcome.fault is not None:
@@ -78,7 +72,6 @@ class Lane:
             size += item.write.size
             if not item.done.done():
                 group.append(item)
-        self._bytes -= size
         if not self._waiting:
             self._arrived.clear()
         return group
@@ -108,17 +101,14 @@ class Lane:
 class Committer:
     """The log's only way in: SQLite has one lane; on MySQL topics are spread over several."""
 
-    def __init__(
-        self, database: Database, on_records: OnRecords, *, lanes: int, max_writes: int, max_bytes: int
-    ) -> None:
-        count = 1 if database.is_sqlite else lanes
-        self._lanes = [
-            Lane(database, on_records, max(1, max_writes // count), max(1, max_bytes // count)) for _ in range(count)
-        ]
+    def __init__(self, database: Database, on_records: OnRecords, room: Room, *, lanes: int) -> None:
+        self._room = room
+        self._lanes = [Lane(database, on_records) for _ in range(1 if database.is_sqlite else lanes)]
 
     async def submit(self, write: Write) -> ProducerMark:
-        """Commit `write`, then answer; writes to one topic keep their order."""
-        return await self._lanes[crc32(write.topic.encode()) % len(self._lanes)].submit(write)
+        """Commit `write`, then answer; writes to one topic keep their order. RateLimited while too much waits."""
+        with self._room.claim(write.size):
+            return await self._lanes[crc32(write.topic.encode()) % len(self._lanes)].submit(write)
 
     def tasks(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """Background work that must run for `submit` to answer."""

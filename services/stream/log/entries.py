@@ -1,8 +1,10 @@
 """Events on their way into the log and as it keeps them; data is encoded to JSON once, here."""
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pydantic_core import to_json
 
 from shared.contracts.base import JsonObject
 from shared.contracts.events import PHASE_CHANGED, RUN_FINISHED, is_run_topic
@@ -10,8 +12,8 @@ from shared.contracts.jobs import TERMINAL
 
 
 def dump(value: object) -> str:
-    """Compact JSON; refuses NaN, keeps every script readable."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Compact JSON, every script as it is; ValueError where text is not Unicode. NaN is for the caller to keep out."""
+    return to_json(value).decode()
 
 
 def job_of(topic: str) -> str | None:
@@ -29,8 +31,7 @@ def ends_topic(topic: str, event_type: str, data: str) -> bool:
     return json.loads(data).get("to") in TERMINAL
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A checked event that has no number in its topic yet."""
 
     event_type: str
@@ -47,8 +48,7 @@ class Entry:
     """Data of the event that tells the project's own topic of this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """An event in the log."""
 
     topic: str

@@ -1,10 +1,13 @@
 """The newest value of every figure, kept beside the topic so that reading it costs one row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from pydantic import JsonValue
 
+from services.stream.log.entries import Entry
 from shared.contracts.base import JsonObject
 from shared.contracts.events import CurrentMetrics
 
@@ -19,6 +22,21 @@ class Source:
     seq: int
     attempt: int | None
     timestamp: datetime
+
+
+def merge_all(figures: JsonObject, entries: Sequence[Entry], last_seq: int) -> JsonObject:
+    """`figures` after a run of events, the last of them numbered `last_seq`: merged once for each attempt in it."""
+    first_seq = last_seq - len(entries) + 1
+    telling = [(seq, entry) for seq, entry in enumerate(entries, first_seq) if entry.figures is not None]
+    for attempt, numbered in groupby(telling, key=lambda pair: pair[1].attempt):
+        run = list(numbered)
+        latest: JsonObject = {}
+        for _, entry in run:
+            latest.pop(_NON_FINITE, None)
+            latest.update(entry.figures or {})
+        seq, last = run[-1]
+        figures = merge(figures, latest, Source(seq, attempt, last.timestamp))
+    return figures
 
 
 def merge(figures: JsonObject, data: JsonObject, source: Source) -> JsonObject:

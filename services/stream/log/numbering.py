@@ -1,11 +1,15 @@
 """Who may append which numbers: the log's promises, without any I/O."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from services.stream.log.entries import Entry
 from shared.contracts.base import JsonObject
 from shared.contracts.events import ProducerMark
 from shared.kit.errors import ImtsError, ProducerSealed, SequenceGap
+
+_ENTRY_BYTES = 256
+"""Of an event beside its data."""
 
 
 @dataclass(slots=True)
@@ -34,7 +38,7 @@ class ProducerState:
         return ProducerMark(producer=self.producer, accepted_through=self.accepted_through, sealed_at=self.sealed_at)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Append:
     """A run of one producer's events, the first of them numbered `first_seq`; None: with what comes next."""
 
@@ -43,10 +47,10 @@ class Append:
     first_seq: int | None
     entries: tuple[Entry, ...]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Roughly the bytes it holds while it waits."""
-        return sum(len(entry.data) + 256 for entry in self.entries)
+        return sum([len(entry.data) for entry in self.entries], _ENTRY_BYTES * len(self.entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,10 @@ Write = Append | Seal
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a run adds to its topic, each event with its producer's number, and the refusal of the rest."""
+    """What a run adds to its topic, the first of it numbered `first_number` by its producer, and why no more."""
 
-    entries: tuple[tuple[int, Entry], ...] = ()
+    first_number: int = 0
+    entries: tuple[Entry, ...] = ()
     fault: ImtsError | None = None
 
 
@@ -88,11 +93,9 @@ def take(topic: TopicState, producer: ProducerState, run: Append) -> Taken:
     through = last_seq if sealed_at is None else min(last_seq, sealed_at)
     if topic.is_ended and through > accepted:
         return Taken(fault=_ended(producer))
-    fresh = tuple(
-        (number, entry) for number, entry in enumerate(run.entries, first_seq) if accepted < number <= through
-    )
+    fresh = run.entries[accepted + 1 - first_seq : through + 1 - first_seq]
     producer.accepted_through = max(accepted, through)
-    return Taken(fresh, _sealed(producer) if last_seq > through else None)
+    return Taken(accepted + 1, fresh, _sealed(producer) if last_seq > through else None)
 
 
 def seal(producer: ProducerState, at: int) -> None:

@@ -3,8 +3,8 @@
 import re
 
 from services.stream.log.entries import dump, job_of
-from shared.contracts.base import NAME_PATTERN
-from shared.contracts.events import PHASE_CHANGED, RUN_FINISHED, RUN_STARTED, NewEvent
+from shared.contracts.base import NAME_PATTERN, JsonObject
+from shared.contracts.events import PHASE_CHANGED, RUN_FINISHED, RUN_STARTED
 from shared.kit.errors import InvalidRequest
 
 _NEWS = frozenset({PHASE_CHANGED, RUN_STARTED, RUN_FINISHED})
@@ -12,13 +12,12 @@ _WORDS = ("name", "from", "to", "status", "why")
 """A run's config stays in its own log."""
 
 
-def told(topic: str, event: NewEvent, where: str) -> tuple[str | None, str | None]:
+def told(topic: str, event_type: str, data: JsonObject, where: str) -> tuple[str | None, str | None]:
     """The project that a job's event names, and the data its project is told; both None where there is no news."""
-    job = job_of(topic)
-    if job is None or event.event_type not in _NEWS:
+    if event_type not in _NEWS or (job := job_of(topic)) is None:
         return None, None
-    project = event.data.get("project")
+    project = data.get("project")
     if project is not None and not (isinstance(project, str) and re.fullmatch(NAME_PATTERN, project)):
         param = f"{where}.project"
         raise InvalidRequest(f"{param} must be a name: letters, digits, `.`, `_` and `-`, at most 96", param=param)
-    return project, dump({"job_id": job, **{word: event.data[word] for word in _WORDS if word in event.data}})
+    return project, dump({"job_id": job, **{word: data[word] for word in _WORDS if word in data}})

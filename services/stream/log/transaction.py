@@ -1,7 +1,7 @@
 """One transaction that takes a group of waiting writes into the log."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +10,30 @@ from sqlalchemy.orm import Session
 
 from services.stream.log import figures, tables
 from services.stream.log.entries import Entry, Record, job_of
-from services.stream.log.numbering import ProducerState, Seal, TopicState, Write, seal, take
+from services.stream.log.inserting import EventRow, insert_events
+from services.stream.log.numbering import Append, ProducerState, Seal, Taken, TopicState, Write, seal, take
 from shared.contracts.events import ProducerMark, project_topic
 from shared.kit.errors import ImtsError
 
 _ProducerKey = tuple[str, str]
+
+# Made once: to build and hash them took a quarter of a small commit's time.
+_topic, _producer = tables.topics.c, tables.producers.c
+_TOPICS = (
+    select(_topic.topic, _topic.last_seq, _topic.is_ended, _topic.figures, _topic.project)
+    .where(_topic.topic.in_(bindparam("names", expanding=True)))
+    # Sorted, so that two replicas never wait for each other. SQLite has no FOR UPDATE and needs none: BEGIN IMMEDIATE.
+    .order_by(_topic.topic).with_for_update()
+)  # fmt: skip
+_NEW_TOPICS = insert(tables.topics).prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")
+_MOVED_TOPICS = update(tables.topics).where(_topic.topic == bindparam("name"))
+_PRODUCERS = select(tables.producers).where(
+    tuple_(_producer.topic, _producer.producer).in_(bindparam("keys", expanding=True))
+)
+_NEW_PRODUCERS = insert(tables.producers)
+_MOVED_PRODUCERS = update(tables.producers).where(
+    _producer.topic == bindparam("of_topic"), _producer.producer == bindparam("named")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +56,7 @@ class Committed:
 class _Work:
     topics: dict[str, TopicState]
     producers: dict[_ProducerKey, ProducerState]
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[EventRow] = field(default_factory=list)
     records: dict[str, list[Record]] = field(default_factory=dict)
 
 
@@ -50,10 +69,7 @@ def apply(session: Session, writes: Sequence[Write]) -> Committed:
 
 
 def _select_locked(session: Session, names: Sequence[str]) -> dict[str, TopicState]:
-    table = tables.topics
-    query = select(table.c.topic, table.c.last_seq, table.c.is_ended, table.c.figures, table.c.project)
-    # Sorted, so that two replicas never wait for each other. SQLite has no FOR UPDATE and needs none: BEGIN IMMEDIATE.
-    found = session.execute(query.where(table.c.topic.in_(names)).order_by(table.c.topic).with_for_update())
+    found = session.execute(_TOPICS, {"names": names})
     return {row.topic: TopicState(row.last_seq, row.is_ended, row.figures or {}, row.project) for row in found}
 
 
@@ -62,14 +78,13 @@ def _lock_topics(session: Session, writes: Sequence[Write]) -> dict[str, TopicSt
     named = {write.topic for write in writes}
     jobs = {topic for topic in named if job_of(topic) is not None}
     found = _lock(session, jobs)
-    told = {found[write.topic].project for write in writes if any(entry.news for entry in _entries(write))}
-    told |= {entry.project for write in writes for entry in _entries(write)}
-    projects = {project_topic(project) for project in told if project is not None}
-    return found | _lock(session, (named - jobs) | projects)
-
-
-def _entries(write: Write) -> tuple[Entry, ...]:
-    return () if isinstance(write, Seal) else write.entries
+    told = {
+        project
+        for write in writes if isinstance(write, Append)
+        for entry in write.entries if entry.news is not None
+        for project in (found[write.topic].project, entry.project) if project is not None
+    }  # fmt: skip
+    return found | _lock(session, (named - jobs) | {project_topic(project) for project in told})
 
 
 def _lock(session: Session, topics: Collection[str]) -> dict[str, TopicState]:
@@ -80,19 +95,17 @@ def _lock(session: Session, topics: Collection[str]) -> dict[str, TopicState]:
     missing = [name for name in names if name not in found]
     if not missing:
         return found
-    fresh = insert(tables.topics).prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")
     now = datetime.now(UTC)
-    session.execute(fresh, [{"topic": name, "last_seq": 0, "is_ended": False, "updated_at": now} for name in missing])
+    fresh = [{"topic": name, "last_seq": 0, "is_ended": False, "updated_at": now} for name in missing]
+    session.execute(_NEW_TOPICS, fresh)
     return found | _select_locked(session, missing)
 
 
 def _read_producers(session: Session, writes: Sequence[Write]) -> dict[_ProducerKey, ProducerState]:
-    table = tables.producers
     keys = sorted({(write.topic, write.producer) for write in writes})
-    query = select(table).where(tuple_(table.c.topic, table.c.producer).in_(keys))
     known = {
         (row.topic, row.producer): ProducerState(row.producer, row.accepted_through, row.sealed_at, is_new=False)
-        for row in session.execute(query)
+        for row in session.execute(_PRODUCERS, {"keys": keys})
     }
     return {key: known.get(key) or ProducerState(key[1]) for key in keys}
 
@@ -104,45 +117,46 @@ def _apply_one(work: _Work, write: Write) -> Outcome:
         return Outcome(producer.mark)
     topic = work.topics[write.topic]
     taken = take(topic, producer, write)
-    for number, entry in taken.entries:
-        _add(work, write.topic, write.producer, number, entry)
-        topic.is_ended = topic.is_ended or entry.ends_topic
-        if entry.figures is not None:
-            source = figures.Source(topic.last_seq, entry.attempt, entry.timestamp)
-            topic.figures = figures.merge(topic.figures, entry.figures, source)
-        if entry.news is not None:
-            _tell_project(work, write.topic, topic, entry, entry.news)
+    if taken.entries:
+        _add(work, write.topic, write.producer, taken)
+        topic.is_ended = topic.is_ended or taken.entries[-1].ends_topic
+        topic.figures = figures.merge_all(topic.figures, taken.entries, topic.last_seq)
+        _tell_project(work, write.topic, taken.entries)
     return Outcome(producer.mark, taken.fault)
 
 
-def _add(work: _Work, name: str, producer: str, number: int, entry: Entry) -> None:
-    """Give the event its topic's next number."""
+def _add(work: _Work, name: str, producer: str, taken: Taken) -> None:
+    """Give the events their topic's next numbers."""
     topic = work.topics[name]
-    topic.last_seq += 1
-    work.rows.append({
-        "topic": name, "seq": topic.last_seq, "event_type": entry.event_type, "attempt": entry.attempt,
-        "step": entry.step, "timestamp": entry.timestamp, "producer": producer, "producer_seq": number,
-        "data": entry.data,
-    })  # fmt: skip
-    record = Record(name, topic.last_seq, entry.event_type, entry.attempt, entry.timestamp, entry.data)
-    work.records.setdefault(name, []).append(record)
+    first_seq = topic.last_seq + 1
+    topic.last_seq += len(taken.entries)
+    ahead = first_seq - taken.first_number
+    records = work.records.setdefault(name, [])
+    for seq, entry in enumerate(taken.entries, first_seq):
+        event_type, attempt, step, timestamp, data = entry[:5]
+        work.rows.append((
+            name, seq, event_type, attempt, step, timestamp.isoformat(" ", "microseconds")[:26], producer, seq - ahead,
+            data,
+        ))  # fmt: skip
+        records.append(Record(name, seq, event_type, attempt, timestamp, data))
 
 
-def _tell_project(work: _Work, name: str, topic: TopicState, entry: Entry, news: str) -> None:
+def _tell_project(work: _Work, name: str, entries: Sequence[Entry]) -> None:
     """The job is the producer of what its project hears, and the place in its log the number: once, as that is."""
-    topic.project = topic.project or entry.project
-    if topic.project is not None:
-        told = replace(entry, data=news, step=None, ends_topic=False, figures=None, project=None, news=None)
-        _add(work, project_topic(topic.project), job_of(name) or name, topic.last_seq, told)
+    topic = work.topics[name]
+    for seq, entry in enumerate(entries, topic.last_seq - len(entries) + 1):
+        if entry.news is None:
+            continue
+        topic.project = topic.project or entry.project
+        if topic.project is not None:
+            told = Entry(entry.event_type, entry.attempt, None, entry.timestamp, entry.news, False, None)
+            _add(work, project_topic(topic.project), job_of(name) or name, Taken(seq, (told,)))
 
 
 def _store(session: Session, work: _Work) -> None:
     if work.rows:
-        session.execute(insert(tables.events), work.rows)
-        session.execute(
-            update(tables.topics).where(tables.topics.c.topic == bindparam("name")),
-            [_topic_values(name, work.topics[name]) for name in work.records],
-        )
+        insert_events(session, work.rows)
+        session.execute(_MOVED_TOPICS, [_topic_values(name, work.topics[name]) for name in work.records])
     known = [_producer_values(key, state) for key, state in work.producers.items() if not state.is_new]
     fresh = [
         {"topic": key[0], "producer": key[1], **_marks(state)}
@@ -150,11 +164,9 @@ def _store(session: Session, work: _Work) -> None:
         if state.is_new and (state.accepted_through or state.sealed_at is not None)
     ]
     if fresh:
-        session.execute(insert(tables.producers), fresh)
+        session.execute(_NEW_PRODUCERS, fresh)
     if known:
-        table = tables.producers
-        mine = (table.c.topic == bindparam("of_topic")) & (table.c.producer == bindparam("named"))
-        session.execute(update(table).where(mine), known)
+        session.execute(_MOVED_PRODUCERS, known)
 
 
 def _topic_values(name: str, state: TopicState) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from services.stream.log import tables
 from services.stream.log.committer import Committer
 from services.stream.log.entries import Entry, Record
 from services.stream.log.numbering import Append
+from services.stream.log.room import Room
 from services.stream.wiring import MIGRATIONS
 from shared.kit.errors import RateLimited, Unavailable
 from shared.kit.migrations import migrate
@@ -40,8 +41,8 @@ def test_migrations_make_exactly_the_tables_the_code_uses(database: Database) ->
 
 
 def _committer(database: Database, told: list[Mapping[str, list[Record]]], **bounds: int) -> Committer:
-    limits = {"lanes": 3, "max_writes": 100, "max_bytes": 10**6} | bounds
-    return Committer(database, told.append, **limits)
+    limits = {"max_appends": 100, "max_bytes": 10**6} | bounds
+    return Committer(database, told.append, Room(**limits), lanes=3)
 
 
 async def _submit_while_held(database: Database, committer: Committer, count: int) -> list[object]:
@@ -61,7 +62,7 @@ def test_what_waits_behind_a_commit_goes_into_the_next_together(database: Databa
     told: list[Mapping[str, list[Record]]] = []
 
     async def scenario() -> None:
-        committer = _committer(database, told, max_writes=300)
+        committer = _committer(database, told, max_appends=300)
         async with running(*committer.tasks()):
             await committer.submit(Append("job:x", "first", 1, (ENTRY,)))
         marks = await _submit_while_held(database, committer, 40)
@@ -76,7 +77,7 @@ def test_what_waits_behind_a_commit_goes_into_the_next_together(database: Databa
 
 def test_a_flood_is_refused_with_the_time_to_come_back(database: Database) -> None:
     async def scenario() -> list[object]:
-        committer = _committer(database, [], max_writes=15)
+        committer = _committer(database, [], max_appends=15)
         async with running(*committer.tasks()):
             await committer.submit(Append("job:x", "first", 1, (ENTRY,)))
         answers = await _submit_while_held(database, committer, 40)

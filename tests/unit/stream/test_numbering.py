@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from services.stream.log.entries import Entry
-from services.stream.log.numbering import Append, ProducerState, TopicState, seal, take
+from services.stream.log.numbering import Append, ProducerState, Taken, TopicState, seal, take
 from shared.kit.errors import ProducerSealed, SequenceGap
 
 
@@ -13,7 +13,11 @@ def _run(first: int, count: int) -> Append:
 
 
 def _numbers(first: int, count: int, producer: ProducerState, topic: TopicState | None = None) -> list[int]:
-    return [number for number, _ in take(topic or TopicState(), producer, _run(first, count)).entries]
+    return _taken(take(topic or TopicState(), producer, _run(first, count)))
+
+
+def _taken(taken: Taken) -> list[int]:
+    return list(range(taken.first_number, taken.first_number + len(taken.entries)))
 
 
 def test_the_first_run_begins_at_one() -> None:
@@ -39,7 +43,7 @@ def test_a_hole_takes_nothing_and_names_the_next_number() -> None:
 def test_a_run_across_the_seal_is_taken_up_to_it() -> None:
     producer = ProducerState("p", accepted_through=3, sealed_at=5)
     taken = take(TopicState(), producer, _run(4, 4))
-    assert [number for number, _ in taken.entries] == [4, 5]
+    assert _taken(taken) == [4, 5]
     assert isinstance(taken.fault, ProducerSealed)
     assert producer.mark.is_drained
 
