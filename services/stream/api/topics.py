@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from services.stream.dependencies import AfterSeq, Limit, ProducerPath, TheStream, TopicPath
 from services.stream.intake import JSON, LINES, Numbering
+from services.stream.log.meters import counting_refusals
 from services.stream.log.numbering import Seal
 from shared.contracts.events import (
     MAX_SEQ,
@@ -46,8 +47,9 @@ async def append(
     first_seq: Annotated[int | None, OfLines, Field(ge=1, le=MAX_SEQ)] = None,
 ) -> ProducerMark:
     """Append a run of one producer's events; what the log has already is dropped, a hole is refused with 409."""
-    run = await stream.intake.read(request, Numbering(producer, first_seq), caller, topic)
-    return await stream.committer.submit(run)
+    with counting_refusals():
+        run = await stream.intake.read(request, Numbering(producer, first_seq), caller, topic)
+        return await stream.committer.submit(run)
 
 
 @routes.get("/events", response_model=EventPage)

@@ -2,6 +2,7 @@
 
 from services.stream.dependencies import RunPath, TheStream
 from services.stream.log.admission import admit
+from services.stream.log.meters import counting_refusals
 from services.stream.log.numbering import Append
 from services.stream.trainer_status import events_of
 from shared.contracts.events import job_topic
@@ -17,6 +18,7 @@ async def push(run_id: RunPath, body: TrainerStatusPush, stream: TheStream) -> T
     """Take a status push (`KUBEFLOW_TRAINER_SERVER_URL` is this address) into the run's log, and echo it."""
     topic = job_topic(run_id)
     if events := events_of(body.trainer_status):
-        # The sender does not number its pushes: the log does.
-        await stream.committer.submit(Append(topic, _PRODUCER, None, admit(topic, events)))
+        with counting_refusals():
+            # The sender does not number its pushes: the log does.
+            await stream.committer.submit(Append(topic, _PRODUCER, None, admit(topic, events)))
     return body

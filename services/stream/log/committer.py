@@ -1,6 +1,7 @@
 """Group commit: writes that wait while one commits go together into the next."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from zlib import crc32
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.stream.log.entries import Record
+from services.stream.log.meters import COMMIT_EVENTS, COMMIT_SECONDS
 from services.stream.log.numbering import Write
 from services.stream.log.room import Room
 from services.stream.log.transaction import Committed, Outcome, apply
@@ -80,6 +82,7 @@ class Lane:
         if not group:
             return
         writes = [item.write for item in group]
+        began = time.perf_counter()
         try:
             committed = await asyncio.get_running_loop().run_in_executor(self._thread, self._write, writes)
         except SQLAlchemyError as fault:
@@ -88,6 +91,8 @@ class Lane:
         for item, outcome in zip(group, committed.outcomes, strict=True):
             if not item.done.done():
                 item.done.set_result(outcome)
+        COMMIT_SECONDS.observe(time.perf_counter() - began)
+        COMMIT_EVENTS.observe(sum(map(len, committed.records.values())))
         self._on_records(committed.records)
 
     def _write(self, writes: list[Write]) -> Committed:

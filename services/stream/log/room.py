@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from services.stream.log.meters import WAITING, WAITING_BYTES
 from shared.kit.errors import RateLimited
 
 _RETRY_AFTER_S = 1.0
@@ -23,17 +24,24 @@ class Room:
         if self.appends >= self._max_appends:
             raise _full()
         claim = Claim(self)
-        self.appends += 1
+        self._hold(1, 0)
         try:
             claim.grow(size)
             yield claim
         finally:
-            self.appends -= 1
-            self.bytes -= claim.size
+            self._hold(-1, -claim.size)
 
-    def fits(self, held: int, more: int) -> bool:
-        """Whether who holds `held` bytes may have `more`; who is alone always may."""
-        return self.bytes == held or self.bytes + more <= self._max_bytes
+    def _hold(self, appends: int, size: int) -> None:
+        self.appends += appends
+        self.bytes += size
+        WAITING.inc(appends)
+        WAITING_BYTES.inc(size)
+
+    def give(self, held: int, more: int) -> None:
+        """Let who holds `held` bytes have `more`; who is alone always may."""
+        if self.bytes != held and self.bytes + more > self._max_bytes:
+            raise _full()
+        self._hold(0, more)
 
 
 class Claim:
@@ -45,10 +53,8 @@ class Claim:
 
     def grow(self, size: int) -> None:
         """Hold `size` bytes more."""
-        if not self._room.fits(self.size, size):
-            raise _full()
+        self._room.give(self.size, size)
         self.size += size
-        self._room.bytes += size
 
 
 def _full() -> RateLimited:
