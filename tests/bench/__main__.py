@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import callbacks, fanout, history, memory, overhead, submission, tracking
+from tests.bench import callbacks, fanout, history, ingest, memory, overhead, submission, tracking
 from tests.bench.overhead import wait_for_spare
 from tests.bench.table import Figure, write
 from tests.mesh import running_mesh
@@ -50,12 +50,17 @@ def _history_mysql(folder: Path, _: argparse.Namespace) -> list[Figure]:
     return history.measure("mysql", folder)
 
 
+def _ingest(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    return ingest.measure(options.mlflow, folder)
+
+
 MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "memory": _memory,
     "overhead": _overhead,
     "callbacks": _callbacks,
     "fanout": _fanout,
     "history": _history,
+    "ingest": _ingest,
     "history-mysql": _history_mysql,
     "submission-sqlite": _submission_sqlite,
     "submission-mysql": _submission_mysql,

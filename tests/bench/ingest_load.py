@@ -14,15 +14,16 @@ from typing import Any
 
 from shared.kit.ids import new_id
 
-FIGURES = 8
-"""Points an event carries: numbers other than its step."""
+POINTS = 8
+"""Figures of an event that somebody would log to a tracking server; `total_steps` and `eta_seconds` do not count."""
 
 
 def _event(step: int, dice: random.Random) -> str:
-    """What a training callback says at a logging step, about 330 bytes."""
+    """What a training callback says at a logging step, just under 400 bytes."""
     data = {
         "step": step, "total_steps": 100_000, "epoch": round(step / 937, 4), "train_loss": dice.random() * 3,
-        "learning_rate": dice.random() * 1e-4, "training_speed": round(dice.random() * 90, 2), "eta": "00:41:07",
+        "learning_rate": dice.random() * 1e-4, "training_speed": round(dice.random() * 90, 2),
+        "tokens_per_second": round(dice.random() * 9_000, 1), "gpu_memory_used": round(dice.random() * 40, 2),
         "eta_seconds": 2467, "advanced_metrics": {"gradient_norm": dice.random(), "batch_time": dice.random() / 50},
     }  # fmt: skip
     event = {"event_type": "metrics_update", "timestamp": "2026-01-01T08:30:00.123456Z", "attempt": 1, "data": data}
