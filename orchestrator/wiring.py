@@ -101,7 +101,7 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
             units, peers, clock, board, gauge, Leases(units, clock, owner_of(settings), settings.lease_s),
             Advance(units, peers, clock, bells, policy), bells.reconciler, settings.look_interval_s,
         ),
-        relay=Relay(units, peers.stream, clock, bells.outbox),
+        relay=Relay(units, peers, clock, bells.outbox),
         sweeper=Sweeper(units, clock, settings.outbox_kept_days),
         census=Census(units, clock),
     )  # fmt: skip

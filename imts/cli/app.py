@@ -14,6 +14,7 @@ from imts.cli.submit import analyse, evaluate, train
 from imts.cli.tracking import bridge, sync
 from imts.cli.up import up
 from imts.cli.watch import watch
+from imts.cli.workers import workers
 from imts.client.errors import ClientError, ImtsApiError, ServerUnreachable
 
 USAGE = 2
@@ -49,6 +50,7 @@ for command in (
 app.add_typer(datasets, name="datasets")
 app.add_typer(models, name="models")
 app.add_typer(bridge, name="bridge")
+app.add_typer(workers, name="workers")
 
 
 def exit_code_of(fault: ClientError) -> int:

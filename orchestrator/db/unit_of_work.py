@@ -18,6 +18,7 @@ from orchestrator.db.repositories.line import SqlLine
 from orchestrator.db.repositories.models import SqlModels
 from orchestrator.db.repositories.outbox import SqlOutbox
 from orchestrator.db.repositories.quotas import SqlAudit, SqlQuotas
+from orchestrator.db.repositories.workers import SqlWorkers
 from orchestrator.domain.ports import UnitOfWork
 from shared.kit.errors import Unavailable
 from shared.kit.sql import Database, is_away
@@ -70,6 +71,10 @@ class SqlUnitOfWork:
     @cached_property
     def census(self) -> SqlCensus:
         return SqlCensus(self._session)
+
+    @cached_property
+    def workers(self) -> SqlWorkers:
+        return SqlWorkers(self._session)
 
     @cached_property
     def keys(self) -> SqlKeys:

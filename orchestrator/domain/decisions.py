@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.domain.conclusions import Conclusion, conclude
 from orchestrator.domain.job import Attempt, Job
-from orchestrator.domain.observations import Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
+from orchestrator.domain.observations import Gone, Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
 from shared.contracts.failures import Reason
 from shared.contracts.jobs import TERMINAL, Phase
 from shared.contracts.work import (
@@ -68,6 +68,8 @@ class End:
     report: ExitReport
     why: str
     progress: Progress = field(default_factory=Progress)
+    is_worker_gone: bool = False
+    """No further attempt needs to go where its checkpoints were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,8 @@ def _decide_alive(job: Job, attempt: Attempt, seen: Observation, now: datetime, 
             return _on_view(job, attempt, seen, policy)
         case Missing():
             return _on_missing(job, attempt, now)
+        case Gone():
+            return _on_gone(attempt, seen, now)
         case Refused():
             return _on_refused(job, attempt, seen, now, policy)
     return Wait(job.why, policy.look_interval_s, is_unreachable=None)
@@ -169,6 +173,11 @@ def _on_missing(job: Job, attempt: Attempt, now: datetime) -> Decision:
         return Act(Deed.START, f"attempt {attempt.number} is not on the {job.worker} service yet")
     why = f"the {job.worker} service has no attempt {attempt.number}"
     return End(ExitReport(outcome=Outcome.WORKER_LOST, ended_at=now, failure=_lost(job, attempt)), why)
+
+
+def _on_gone(attempt: Attempt, seen: Gone, now: datetime) -> Decision:
+    failure = Failure.of(Reason.WORKER_LOST, seen.why)
+    return End(ExitReport(outcome=Outcome.WORKER_LOST, ended_at=now, failure=failure), seen.why, is_worker_gone=True)
 
 
 def _lost(job: Job, attempt: Attempt) -> Failure:

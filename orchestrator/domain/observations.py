@@ -44,11 +44,19 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """An operator said that the attempt's worker is gone for good."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sealed:
     """The attempt's log takes nothing more past its end; `is_drained` when all up to there has arrived."""
 
     is_drained: bool
+    accepted_through: int = 0
 
 
-Observation = SlotFree | Seen | Missing | Refused | Silent | Sealed | None
+Observation = SlotFree | Seen | Missing | Refused | Silent | Gone | Sealed | None
 """None: nobody was asked."""

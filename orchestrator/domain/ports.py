@@ -12,6 +12,7 @@ from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob, 
 from orchestrator.domain.model import ModelRepository
 from orchestrator.domain.queueing.repository import LineRepository
 from orchestrator.domain.quota import AuditRepository, QuotaRepository
+from orchestrator.domain.workers import Roll, WorkerForgotten, WorkerRepository
 from shared.contracts.events import AppendRequest, EventPage, ProducerMark
 from shared.contracts.jobs import LogPage, PeerState, Phase
 from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control, ExitReport, JobKind
@@ -139,6 +140,14 @@ class OutboxRepository(Protocol):
 
     def postpone(self, topic: str, until: datetime) -> None: ...
 
+    def told_incomplete(self, topic: str) -> set[int]:
+        """Attempts of which an `attempt_log_incomplete` is in the outbox, sent or not."""
+        ...
+
+    def put_before_last(self, topic: str, events: Sequence[OutboxEvent]) -> None:
+        """Number these where the unsent last event of the topic stands, and that one after them."""
+        ...
+
     def delete_sent_before(self, before: datetime, limit: int) -> int: ...
 
 
@@ -171,6 +180,9 @@ class UnitOfWork(Protocol):
 
     @property
     def audit(self) -> AuditRepository: ...
+
+    @property
+    def workers(self) -> WorkerRepository: ...
 
     @property
     def keys(self) -> KeyRepository: ...
@@ -235,10 +247,13 @@ class Peers:
     stream: StreamPeer
     pools: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Names of the workers of each service; one that is not listed has a single worker of its own name."""
+    roll: Roll = field(default_factory=Roll)
+    """What operators said about workers."""
 
     def of_service(self, service: str) -> dict[str, WorkerPeer]:
-        """The workers of a service, by name."""
-        return {name: self.workers[name] for name in self.pools.get(service, [service])}
+        """The workers of a service that are not forgotten, by name."""
+        names = self.roll.without_forgotten(self.pools.get(service, [service]))
+        return {name: self.workers[name] for name in names}
 
     @property
     def services(self) -> list[str]:
@@ -247,14 +262,24 @@ class Peers:
         return sorted({*self.pools, *(name for name in self.workers if name not in pooled)})
 
     def at(self, worker: str) -> WorkerPeer:
-        """The worker of this name; one that is not in the settings (any more) is silent, not empty."""
+        """The worker of this name; one that is not in the settings (any more) is silent, not empty.
+
+        WorkerForgotten for one that an operator called gone for good.
+        """
+        if self.roll.is_forgotten(worker):
+            raise WorkerForgotten(f"worker {worker} was forgotten by an operator; what it had is lost")
         if worker not in self.workers:
             raise PeerUnavailable(f"no worker is called {worker}: name its address in the settings, as in {worker}=URL")
         return self.workers[worker]
 
     def all(self) -> list[Peer]:
-        """Every service but this one."""
-        return [*self.workers.values(), self.stream]
+        """Every service but this one, forgotten workers left out."""
+        return [*(self.workers[name] for name in self.roll.without_forgotten(self.workers)), self.stream]
+
+    def service_of(self, worker: str) -> str | None:
+        """The service that a worker is of; None for one that is in no settings."""
+        pooled = (service for service, names in self.pools.items() if worker in names)
+        return next(pooled, worker if worker in self.workers else None)
 
 
 class Signals(Protocol):

@@ -26,7 +26,7 @@ async def seal_at(stream: StreamPeer, attempt: Attempt) -> Sealed | Silent:
         mark = await stream.seal(job_topic(attempt.job_id), attempt.attempt_id, last_seq)
     except ImtsError as fault:
         return Silent(fault.message)
-    return Sealed(mark.is_drained)
+    return Sealed(mark.is_drained, mark.accepted_through)
 
 
 async def act(peers: Peers, job: Job, attempt: Attempt, wanted: Act) -> Observation:

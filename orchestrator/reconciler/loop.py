@@ -94,6 +94,7 @@ class Reconciler:
 
     async def turn(self) -> None:
         """Look after everything that is due now."""
+        self._peers.roll.read(await in_thread(self._units.read, lambda uow: uow.workers.all()))
         hinted = self.hints.take()
         if hinted:
             now = self._clock.now()
@@ -122,6 +123,8 @@ class Reconciler:
                 logger.warning("{} does not tell its capacity: {}", name, fault.message)
             self._board.silent(name, now)
             return Offer(name)
+        if self._peers.roll.is_draining(name):
+            capacity = capacity.model_copy(update={"draining": True, "free": 0})
         self._board.heard(name, capacity, now)
         promised = (promise.lane.resources for promise in self._promised.values() if promise.worker == name)
         return offer_of(name, capacity, promised)

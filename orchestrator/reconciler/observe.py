@@ -3,8 +3,9 @@
 from collections.abc import Awaitable
 
 from orchestrator.domain.job import Attempt, Job
-from orchestrator.domain.observations import Missing, Observation, Refused, Seen, Silent
+from orchestrator.domain.observations import Gone, Missing, Observation, Refused, Seen, Silent
 from orchestrator.domain.ports import Peers
+from orchestrator.domain.workers import WorkerForgotten
 from shared.contracts.work import AttemptView
 from shared.kit.errors import ImtsError, NotFound
 
@@ -18,6 +19,8 @@ async def hear(answer: Awaitable[AttemptView], *, just_asked: bool = False) -> O
     """What a worker's answer, refusal or silence tells; only its own words about the attempt count as an answer."""
     try:
         return Seen(await answer, just_asked)
+    except WorkerForgotten as fault:
+        return Gone(fault.message)
     except NotFound as fault:
         # Any other 404 is a stranger at that address, who knows nothing about our attempts.
         return Missing() if fault.code == ATTEMPT_NOT_FOUND else Silent(fault.message)
@@ -33,8 +36,9 @@ async def observe(peers: Peers, job: Job, attempt: Attempt | None) -> Observatio
     """The attempt as its worker sees it; an attempt whose end is written down is not asked about again."""
     if attempt is None or attempt.exit is not None or job.is_waiting:
         return None
-    return await hear(_look(peers, job, attempt))
+    return await hear(look(peers, attempt.worker or job.worker, attempt))
 
 
-async def _look(peers: Peers, job: Job, attempt: Attempt) -> AttemptView:
-    return await peers.at(attempt.worker or job.worker).look(attempt.attempt_id)
+async def look(peers: Peers, worker: str, attempt: Attempt) -> AttemptView:
+    """The attempt as this worker sees it."""
+    return await peers.at(worker).look(attempt.attempt_id)

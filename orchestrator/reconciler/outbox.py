@@ -1,15 +1,15 @@
 """Carries events from the outbox to the log: per topic in order, the terminal one only after its attempts drained."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
 
 from orchestrator.domain.job import Attempt, OutboxEvent
-from orchestrator.domain.observations import Sealed
-from orchestrator.domain.ports import StreamPeer, UnitOfWork, UnitsOfWork
-from orchestrator.reconciler.act import seal_at
-from shared.contracts.events import AppendRequest, NewEvent
+from orchestrator.domain.ports import Peers, UnitOfWork, UnitsOfWork
+from orchestrator.reconciler.draining import Gap, find_gaps
+from shared.contracts.events import ATTEMPT_LOG_INCOMPLETE, AppendRequest, NewEvent
 from shared.kit.bell import Bell
 from shared.kit.clock import Clock
 from shared.kit.errors import ImtsError, SequenceGap
@@ -35,6 +35,8 @@ class Parcel:
     topic: str
     events: list[OutboxEvent]
     attempts: list[Attempt] = field(default_factory=list)
+    told: frozenset[int] = frozenset()
+    """Attempts whose gap is told already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Delivery:
     reopen_from: int | None = None
     is_held_up: bool = False
     is_stream_away: bool = False
+    gaps: Sequence[OutboxEvent] = ()
+    """To be told before the last event."""
 
 
 def _request(events: list[OutboxEvent]) -> AppendRequest:
@@ -62,9 +66,10 @@ def _request(events: list[OutboxEvent]) -> AppendRequest:
 class Relay:
     """One replica's relay; two sending the same event are harmless, because events are numbered."""
 
-    def __init__(self, units: UnitsOfWork, stream: StreamPeer, clock: Clock, bell: Bell) -> None:
+    def __init__(self, units: UnitsOfWork, peers: Peers, clock: Clock, bell: Bell) -> None:
         self._units = units
-        self._stream = stream
+        self._peers = peers
+        self._stream = peers.stream
         self._clock = clock
         self._bell = bell
         self._delays: dict[str, float] = {}
@@ -102,7 +107,8 @@ class Relay:
             events = list(grouped)
             waits = any(event.after_drain for event in events)
             attempts = uow.attempts.of_job(topic.removeprefix("job:")) if waits else []
-            parcels.append(Parcel(topic, events, attempts))
+            told = uow.outbox.told_incomplete(topic) if waits else ()
+            parcels.append(Parcel(topic, events, attempts, frozenset(told)))
         return parcels
 
     async def _deliver(self, gate: asyncio.Semaphore, parcel: Parcel) -> Delivery:
@@ -113,9 +119,12 @@ class Relay:
             try:
                 if free:
                     through = (await self._stream.append(parcel.topic, _request(free))).accepted_through
-                if last and not await self._is_drained(parcel):
-                    return Delivery(parcel.topic, through, is_held_up=True)
                 if last:
+                    gaps = await find_gaps(self._peers, parcel.attempts)
+                    if gaps is None:
+                        return Delivery(parcel.topic, through, is_held_up=True)
+                    if untold := [gap for gap in gaps if gap.attempt not in parcel.told]:
+                        return Delivery(parcel.topic, through, gaps=[self._event(last[0], gap) for gap in untold])
                     through = (await self._stream.append(parcel.topic, _request(last))).accepted_through
             except SequenceGap as fault:
                 return self._on_gap(parcel, through, fault)
@@ -124,12 +133,12 @@ class Relay:
                 return Delivery(parcel.topic, through, is_held_up=True, is_stream_away=fault.status >= 500)
         return Delivery(parcel.topic, through)
 
-    async def _is_drained(self, parcel: Parcel) -> bool:
-        for attempt in parcel.attempts:
-            mark = await seal_at(self._stream, attempt)
-            if not isinstance(mark, Sealed) or not mark.is_drained:
-                return False
-        return True
+    def _event(self, last: OutboxEvent, gap: Gap) -> OutboxEvent:
+        logger.warning("attempt {} of {} told nothing from {} on", gap.attempt, last.topic, gap.first_missing)
+        return replace(
+            last, event_type=ATTEMPT_LOG_INCOMPLETE, timestamp=self._clock.now(), attempt=gap.attempt,
+            data={"attempt": gap.attempt, "from": gap.first_missing}, after_drain=False,
+        )  # fmt: skip
 
     def _on_gap(self, parcel: Parcel, through: int, fault: SequenceGap) -> Delivery:
         expected = (fault.details or {}).get("expected")
@@ -145,6 +154,8 @@ class Relay:
         for delivery in deliveries:
             if delivery.reopen_from is not None:
                 uow.outbox.reopen(delivery.topic, delivery.reopen_from)
+            if delivery.gaps:
+                uow.outbox.put_before_last(delivery.topic, delivery.gaps)
             if delivery.is_held_up and not delivery.is_stream_away:
                 uow.outbox.postpone(delivery.topic, now + timedelta(seconds=self._delay(delivery.topic)))
 
@@ -153,6 +164,8 @@ class Relay:
 
     def _note(self, deliveries: list[Delivery]) -> None:
         """Remember how long to leave held-up topics, and the stream when it is away, alone."""
+        if any(delivery.gaps for delivery in deliveries):
+            self._bell.ring()
         for delivery in deliveries:
             if delivery.is_held_up and not delivery.is_stream_away:
                 delay = self._delay(delivery.topic)

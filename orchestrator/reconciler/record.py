@@ -69,6 +69,8 @@ def write_entry(uow: UnitOfWork, held: Leased, why: str, now: datetime) -> Job:
 def write_end(uow: UnitOfWork, held: Leased, end: End, now: datetime) -> Job:
     """Write down how the newest attempt ended; the phase follows in a move of its own."""
     job = replace(held.job, updated_at=now, unreachable_since=None, **_progressed(held.job, end.progress))
+    if end.is_worker_gone:
+        job = replace(job, placed_on=None)
     if not uow.jobs.save(job, lease_token=held.token):
         raise WriteLost(job.job_id)
     uow.attempts.end(job.job_id, job.attempt, end.report, now)

@@ -50,7 +50,7 @@ class FakeStream:
         self._answer()
         mark = self.mark(topic, producer)
         if mark.sealed_at is None:
-            mark = mark.model_copy(update={"sealed_at": at})
+            mark = mark.model_copy(update={"sealed_at": max(at, mark.accepted_through)})
             self.marks[topic, producer] = mark
         return mark
 

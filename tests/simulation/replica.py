@@ -59,7 +59,7 @@ class Replica:
             units, peers, self.clock, board, gauge, Leases(units, self.clock, owner, _LEASE_S),
             Advance(units, peers, self.clock, self.bells, policy), self.bells.reconciler, _LOOK_S,
         )  # fmt: skip
-        self.relay = Relay(units, world.stream, self.clock, self.bells.outbox)
+        self.relay = Relay(units, peers, self.clock, self.bells.outbox)
 
     async def breathe(self) -> None:
         """Every call out of the process passes here, on its way out and back."""

@@ -10,6 +10,8 @@ from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob, 
 from orchestrator.domain.job_machine import WORKING
 from orchestrator.domain.ports import AlreadyThere, Lease, UnitOfWork
 from orchestrator.domain.queueing.lanes import Lane, Line, Waiting, group_of_project, lane_of
+from orchestrator.domain.workers import Ruling
+from shared.contracts.events import ATTEMPT_LOG_INCOMPLETE
 from shared.contracts.jobs import Phase
 from shared.contracts.work import ExitReport
 from shared.kit.errors import Unavailable
@@ -234,6 +236,26 @@ class Outbox:
     def postpone(self, topic: str, until: datetime) -> None:
         self._change(lambda key, row: key[0] == topic and row.sent_at is None, next_try_at=until)
 
+    def told_incomplete(self, topic: str) -> set[int]:
+        told = (row.event for key, row in self._rows.items() if key[0] == topic)
+        return {event.attempt for event in told if event.event_type == ATTEMPT_LOG_INCOMPLETE}
+
+    def put_before_last(self, topic: str, events: Sequence[OutboxEvent]) -> None:
+        last = [key for key, row in self._rows.items() if key[0] == topic and row.event.after_drain and not row.sent_at]
+        fresh = [event for event in events if event.attempt not in self.told_incomplete(topic)]
+        if last and fresh:
+            row = self._rows.pop(last[0])
+            place = row.event.producer_seq
+            self.add([replace(event, producer_seq=place + number) for number, event in enumerate(fresh)])
+            self.add([replace(row.event, producer_seq=place + len(fresh))])
+
+
+class Workers:
+    """`WorkerRepository` of a mesh in which no operator says anything."""
+
+    def all(self) -> list[Ruling]:
+        return []
+
 
 class Transaction:
     """`UnitOfWork` over a snapshot; nothing simulated registers models or data sets."""
@@ -244,6 +266,7 @@ class Transaction:
         self.attempts = Attempts(tables)
         self.history = History(tables)
         self.outbox = Outbox(tables)
+        self.workers = Workers()
 
 
 class Store:

@@ -1,7 +1,7 @@
 """The outbox in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +9,10 @@ from sqlalchemy import delete, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from orchestrator.db.tables.base import table_of
+from orchestrator.db.tables.jobs import JobRow
 from orchestrator.db.tables.outbox import OutboxRow
 from orchestrator.domain.job import OutboxEvent
+from shared.contracts.events import ATTEMPT_LOG_INCOMPLETE
 
 _T = table_of(OutboxRow)
 _OUTBOX = _T.c
@@ -53,6 +55,23 @@ class SqlOutbox:
     def postpone(self, topic: str, until: datetime) -> None:
         is_unsent = (_OUTBOX.topic == topic, _OUTBOX.sent_at.is_(None))
         self._session.execute(update(_T).where(*is_unsent).values(next_try_at=until))
+
+    def told_incomplete(self, topic: str) -> set[int]:
+        is_told = (_OUTBOX.topic == topic, _OUTBOX.event_type == ATTEMPT_LOG_INCOMPLETE)
+        return set(self._session.scalars(select(_OUTBOX.attempt).where(*is_told)))
+
+    def put_before_last(self, topic: str, events: Sequence[OutboxEvent]) -> None:
+        is_last = (_OUTBOX.topic == topic, _OUTBOX.after_drain.is_(True), _OUTBOX.sent_at.is_(None))
+        place = self._session.scalar(select(_OUTBOX.producer_seq).where(*is_last).with_for_update())
+        # Another replica may have told of them, or sent the last event, meanwhile.
+        told = self.told_incomplete(topic)
+        fresh = [event for event in events if event.attempt not in told]
+        if place is None or not fresh:
+            return
+        self._session.execute(update(_T).where(*is_last).values(producer_seq=place + len(fresh)))
+        self.add([replace(event, producer_seq=place + number) for number, event in enumerate(fresh)])
+        job = update(table_of(JobRow)).where(JobRow.job_id == topic.removeprefix("job:"))
+        self._session.execute(job.values(event_seq=place + len(fresh)))
 
     def delete_sent_before(self, before: datetime, limit: int) -> int:
         old = select(_OUTBOX.topic, _OUTBOX.producer_seq).where(_OUTBOX.sent_at < before).limit(limit)

@@ -1,8 +1,20 @@
 """One table a file; `metadata` knows them all."""
 
-from orchestrator.db.tables import attempts, audit, datasets, history, jobs, keys, models, outbox, quotas
+from orchestrator.db.tables import attempts, audit, datasets, history, jobs, keys, models, outbox, quotas, workers
 from orchestrator.db.tables.base import Base
 
 metadata = Base.metadata
 
-__all__ = ["attempts", "audit", "datasets", "history", "jobs", "keys", "metadata", "models", "outbox", "quotas"]
+__all__ = [
+    "attempts",
+    "audit",
+    "datasets",
+    "history",
+    "jobs",
+    "keys",
+    "metadata",
+    "models",
+    "outbox",
+    "quotas",
+    "workers",
+]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.decisions import Act, Decision, Deed, End, Enter, Move, Policy, Wait, decide
 from orchestrator.domain.job_machine import WORKING, is_allowed
-from orchestrator.domain.observations import Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
+from orchestrator.domain.observations import Gone, Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
 from shared.contracts.failures import FailureClass
 from shared.contracts.jobs import TERMINAL, Phase
 from shared.contracts.work import AttemptCause, AttemptState, Outcome
@@ -21,6 +21,7 @@ FULL = Refused("no_capacity", "no free slot", is_passing=True)
 OLDER = Refused("older_attempt_alive", "an older attempt lives", is_passing=False)
 DIFFERENT = Refused("conflict", "another body", is_passing=False)
 SILENT = Silent("ReadTimeout")
+GONE = Gone("worker a was forgotten by an operator")
 FREE = SlotFree("training")
 ASKED = Seen(a_view(), just_asked=True)
 SUCCESS = a_report(Outcome.SUCCEEDED, result=MODEL)
@@ -37,6 +38,10 @@ ALIVE = [
     (Phase.STARTING, DIFFERENT, End, Outcome.FAILED),
     (Phase.STARTING, SILENT, Wait, None),
     (Phase.STARTING, ENDED, End, Outcome.SUCCEEDED),
+    (Phase.STARTING, GONE, End, Outcome.WORKER_LOST),
+    (Phase.RUNNING, GONE, End, Outcome.WORKER_LOST),
+    (Phase.STOPPING, GONE, End, Outcome.WORKER_LOST),
+    (Phase.PAUSING, GONE, End, Outcome.WORKER_LOST),
     (Phase.RUNNING, RUNNING, Wait, None),
     (Phase.RUNNING, SILENT, Wait, None),
     (Phase.RUNNING, Missing(), End, Outcome.WORKER_LOST),
