@@ -7,6 +7,7 @@ import typer
 from imts.cli.artifacts import artifacts
 from imts.cli.backup import backup, restore
 from imts.cli.datasets import datasets
+from imts.cli.doctor import doctor
 from imts.cli.jobs import jobs, pause, resume, retry, stop
 from imts.cli.logs import logs
 from imts.cli.models import models
@@ -45,6 +46,7 @@ for command in (
     sync,
     backup,
     restore,
+    doctor,
 ):
     app.command()(command)
 app.add_typer(datasets, name="datasets")

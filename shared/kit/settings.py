@@ -72,9 +72,17 @@ def load_settings(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as fault:
-        prefix = str(kind.model_config.get("env_prefix", "")).upper()
-        for error in fault.errors(include_input=False, include_context=False, include_url=False):
-            where = ".".join(str(part) for part in error["loc"])
-            name = where if where.startswith("IMTS_") else f"{prefix}{where.upper()}"
-            print(f"settings: {name if where else kind.__name__}: {error['msg']}", file=sys.stderr)
+        for sentence in faults_of(kind, fault):
+            print(f"settings: {sentence}", file=sys.stderr)
         raise SystemExit(78) from None
+
+
+def faults_of(kind: type[ServiceSettings], fault: ValidationError) -> list[str]:
+    """Each fault as `VARIABLE: what is wrong`, without any value."""
+    prefix = str(kind.model_config.get("env_prefix", "")).upper()
+    told = []
+    for error in fault.errors(include_input=False, include_context=False, include_url=False):
+        where = ".".join(str(part) for part in error["loc"])
+        name = where if where.startswith("IMTS_") else f"{prefix}{where.upper()}"
+        told.append(f"{name if where else kind.__name__}: {error['msg']}")
+    return told

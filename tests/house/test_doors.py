@@ -17,11 +17,12 @@ DOORS = {
     "peft": ("services/training/", "services/evaluator/"),
     "prometheus_client": ("shared/kit/metrics.py",),
     "pyarrow": ("shared/datasets/", "services/training/"),
-    "redis": ("services/stream/",),
+    "redis": ("services/stream/", "shared/kit/checkup.py"),
     "sqlalchemy": (
         "shared/kit/sql.py",
         "shared/kit/dump.py",
         "shared/kit/backup.py",
+        "shared/kit/checkup.py",
         "shared/kit/schema.py",
         "shared/kit/migrations.py",
         "orchestrator/db/",

@@ -1,0 +1,1 @@
+"""`imts doctor`: looks at everything that a mesh needs, and says what to do."""
