@@ -64,7 +64,8 @@ def test_every_value_survives_the_way_into_either_kind_of_database(source: str, 
     file = tmp_path / "log.jsonl.gz"
     with opened(source, tmp_path / "from") as old, opened(target, tmp_path / "to") as new:
         fill(old)
-        assert save(old, MIGRATIONS, file) == {"topics": 1, "events": 1200, "producers": 0}
+        saved = save(old, MIGRATIONS, file)
+        assert {table: count for table, count in saved.items() if count} == {"topics": 1, "events": 1200}
         load(new, MIGRATIONS, newest_revision(MIGRATIONS), file, lambda _: None)
         assert content(new) == content(old)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["log.jsonl.gz"]
@@ -134,4 +135,4 @@ def test_a_database_that_was_never_migrated_is_not_saved(tmp_path: Path) -> None
 def test_a_dump_is_lines_that_a_person_can_read(dump: Path) -> None:
     lines = [json.loads(line) for line in gzip.decompress(dump.read_bytes()).splitlines()]
     assert lines[0].keys() == {"table", "columns"}
-    assert lines[-1] == {"complete": {"topics": 1, "events": 10, "producers": 0}}
+    assert {table: count for table, count in lines[-1]["complete"].items() if count} == {"topics": 1, "events": 10}
