@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from imts.client.errors import ClientError, ImtsApiError, unreachable
 from imts.client.transport import open_http
-from shared.contracts.events import FAREWELL, STREAM_END, Event, project_topic
+from shared.contracts.events import FAREWELL, RESET, STREAM_END, Event, project_topic
 
 _SILENCE_S = 60.0
 """Without even a heartbeat for this long, the connection is taken for dead."""
@@ -72,7 +72,9 @@ class EventStream:
                         if event is None:
                             return
                         patience.renew()
-                        if event.seq > cursor:
+                        if isinstance(event, int):
+                            cursor = event
+                        elif event.seq > cursor:
                             cursor = event.seq
                             yield event
                 except (httpx.HTTPError, SSEError) as fault:
@@ -81,8 +83,10 @@ class EventStream:
                         raise unreachable(self._url, cause) from fault
                 patience.pause()
 
-    def _connect(self, http: httpx.Client, path: str, query: dict[str, str], cursor: int) -> Iterator[Event | None]:
-        """The events of one connection; None stands for the end of the log."""
+    def _connect(
+        self, http: httpx.Client, path: str, query: dict[str, str], cursor: int
+    ) -> Iterator[Event | int | None]:
+        """The events of one connection; a number is where to start over, None stands for the end of the log."""
         headers = {"last-event-id": str(cursor)} if cursor else {}
         with connect_sse(http, "GET", path, params=query, headers=headers) as source:
             if source.response.is_server_error:
@@ -93,8 +97,22 @@ class EventStream:
             for message in source.iter_sse():
                 if message.event == STREAM_END:
                     yield None
+                elif message.event == RESET:
+                    yield _start_over(message.data)
                 elif message.data and message.event != FAREWELL:
                     yield _event_of(message.data)
+
+
+def _start_over(data: str) -> int:
+    """The log's last event, when it is shorter than what was seen of it; ClientError when it is gone."""
+    try:
+        said = json.loads(data)
+        reason, last_seq = str(said["reason"]), int(said["last_seq"])
+    except (ValueError, TypeError, KeyError) as fault:
+        raise ClientError("the stream said a reset this client does not know") from fault
+    if reason == "deleted":
+        raise ClientError("this log is no longer kept: it was deleted under its project's retention policy")
+    return last_seq
 
 
 def _event_of(data: str) -> Event:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.stream.api import metrics, sse, tickets, topics, trainer_status, websocket
+from services.stream.api import metrics, retention, sse, tickets, topics, trainer_status, websocket
 from services.stream.settings import StreamSettings
 from services.stream.turnstile import TicketTurnstile
 from services.stream.wiring import Stream
@@ -39,7 +39,15 @@ def create_app(settings: StreamSettings) -> FastAPI:
         summary="The event log: durable, gapless, numbered; the same over REST, SSE and WebSocket.",
         settings=settings,
         gate=Gate(CachedKeys(OrchestratorKeys(orchestrator)), tokens),
-        routers=[topics.routes, metrics.routes, sse.routes, websocket.routes, trainer_status.routes, tickets.routes],
+        routers=[
+            topics.routes,
+            metrics.routes,
+            sse.routes,
+            websocket.routes,
+            trainer_status.routes,
+            tickets.routes,
+            retention.routes,
+        ],
         lifespan=lifespan,
         turnstile=TicketTurnstile(passes),
         ready=ready,

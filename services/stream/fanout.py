@@ -8,6 +8,7 @@ from services.stream.frames import Frame, encode
 from services.stream.log.entries import Record
 from services.stream.log.reading import LogReader
 from services.stream.ring import Place, Ring, moved
+from shared.kit.errors import NotFound, Unavailable
 from shared.kit.tasks import in_thread
 
 _PAGE = 500
@@ -58,7 +59,11 @@ class Feed:
         async with self._reading:
             if (ring := self.held(seq)) is not None:
                 return ring
-            records, _ = await in_thread(self._reader.page, self.topic, seq, _PAGE)
+            try:
+                records, _ = await in_thread(self._reader.page, self.topic, seq, _PAGE)
+            except NotFound as fault:
+                # Deleted under its listeners: they are cut, and told when they come back.
+                raise Unavailable(fault.message) from fault
             if not records:
                 # The log is shorter than it was known to be (restored from a backup): wait for it to grow again.
                 self.newest = min(self.newest, seq)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from services.stream.log.entries import Record
 from shared.contracts.base import JsonObject
-from shared.contracts.events import FAREWELL, STREAM_END
+from shared.contracts.events import FAREWELL, RESET, STREAM_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ WELCOME = b": welcome\nretry: 1000\n"
 """No blank line: some clients take a block with nothing but `retry` for an empty message."""
 
 
-def sse_reset(last_seq: int) -> bytes:
-    """Said first to who asked beyond the log, which ends at `last_seq`."""
-    return sse_notice("reset", {"reason": "ahead_of_log", "last_seq": last_seq}, last_seq)
+def sse_reset(reason: str, last_seq: int) -> bytes:
+    """Said first to who asked for what the log, which ends at `last_seq`, does not have: start over from there."""
+    return sse_notice(RESET, {"reason": reason, "last_seq": last_seq}, last_seq)
 
 
 def sse_farewell(reason: str, last_seq: int, retry_ms: int) -> bytes:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from services.stream.frames import Frame
+from shared.contracts.events import COMPACTED
 
 Place = tuple[int, int]
 """The last event a listener has in full, and how many bytes of the one after."""
@@ -56,8 +57,11 @@ class Ring:
             self._bytes -= len(self._frames.popleft().sse)
 
     def holds(self, seq: int) -> bool:
-        """Whether the event numbered `seq` is here."""
-        return bool(self._frames) and self._frames[0].seq <= seq <= self.last_seq
+        """Whether the event numbered `seq` is here, or `compacted`, which stands for it."""
+        if not self._frames or seq > self.last_seq:
+            return False
+        first = self._frames[0]
+        return first.seq <= seq or first.event_type == COMPACTED
 
     def after(self, seq: int, max_bytes: int = 32 * 1024) -> list[Frame]:
         """The run that follows `seq`, one event at least; empty when the ring begins later or ends there."""
@@ -66,7 +70,7 @@ class Ring:
         frames = self._frames
         run: list[Frame] = []
         size = 0
-        for place in range(seq + 1 - frames[0].seq, len(frames)):
+        for place in range(max(0, seq + 1 - frames[0].seq), len(frames)):
             frame = frames[place]
             size += len(frame.sse)
             if run and size > max_bytes:

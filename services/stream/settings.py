@@ -40,6 +40,9 @@ class StreamSettings(ServiceSettings):
     safety_poll_s: float = Field(default=2.0, gt=0)
     """The same while Redis does; covers lost wake-ups."""
 
+    retention_sweep_s: float = Field(default=3600.0, gt=0)
+    """How often old logs are looked for; each replica does, and shortens a little at a time."""
+
     @property
     def database(self) -> str:
         """Where the log lives, default applied."""

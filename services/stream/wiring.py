@@ -9,12 +9,15 @@ from services.stream.bridges.wakeups import Watch
 from services.stream.fanout import Fanout
 from services.stream.hub import Hub
 from services.stream.intake import Intake
+from services.stream.log.access import Access
 from services.stream.log.committer import Committer
-from services.stream.log.curves import CurveReader
+from services.stream.log.curves import HANDS, CurveReader
 from services.stream.log.entries import Record
 from services.stream.log.reading import LogReader
 from services.stream.log.room import Room
 from services.stream.settings import StreamSettings
+from services.stream.sweeper import Sweeper
+from shared.kit.clock import SystemClock
 from shared.kit.logs import logger
 from shared.kit.memory import give_back_memory
 from shared.kit.schema import upgrade
@@ -32,11 +35,13 @@ class Stream:
 
     def __init__(self, settings: StreamSettings) -> None:
         self.settings = settings
-        # Every blocking call and every committing thread can hold a connection at once.
-        self._engine = open_engine(settings.database, settings.threads + settings.commit_lanes)
+        # Every blocking call, every committing thread and every hand at curves can hold a connection at once.
+        self._engine = open_engine(settings.database, settings.threads + settings.commit_lanes + HANDS)
         database = Database(self._engine)
-        self.reader = LogReader(database)
-        self.curves = CurveReader(database)
+        self.log = Access(database)
+        self.reader = LogReader(self.log)
+        self.curves = CurveReader(self.log)
+        self._sweeper = Sweeper(self.log, SystemClock(), settings.retention_sweep_s)
         self.fanout = Fanout(self.reader, settings.ring_events, settings.ring_bytes)
         self.hub = Hub(self.fanout, settings)
         self._watch = Watch(self.fanout, self.reader, settings.poll_s, settings.safety_poll_s)
@@ -67,7 +72,12 @@ class Stream:
         self.hub.is_open = self.settings.handoff and await handoff.works()
         if self.settings.handoff and not self.hub.is_open:
             logger.warning("this server does not give sockets away; SSE goes through ASGI, a task a listener")
-        bodies = [*self.committer.tasks(), ("watch", self._watch.run), ("sweep", self.hub.sweep)]
+        bodies = [
+            *self.committer.tasks(),
+            ("watch", self._watch.run),
+            ("sweep", self.hub.sweep),
+            ("retention", self._sweeper.run),
+        ]
         if self._redis is not None:
             bodies += [("redis listener", self._redis.listen), ("redis speaker", self._redis.speak)]
         try:
@@ -75,6 +85,7 @@ class Stream:
                 yield
         finally:
             await in_thread(self.committer.close)
+            await in_thread(self.curves.close)
             if self._redis is not None:
                 await self._redis.close()
             await in_thread(self._engine.dispose)

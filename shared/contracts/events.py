@@ -34,10 +34,16 @@ RUN_STARTED = "run_started"
 """`{name, project, config}`: the first event of a run of somebody's own trainer."""
 RUN_FINISHED = "run_finished"
 """`{status, why}`: the last event of a run; only the run itself says it, and nothing follows."""
+COMPACTED = "compacted"
+"""`{through}`: the log says that it begins here, because its project's retention has it so."""
+RESET = "reset"
+"""`{reason, last_seq}`: start over from `last_seq`; `deleted` is followed by the end."""
 STREAM_END = "stream_end"
+"""Sent after a job's terminal event."""
 HEARTBEAT = "heartbeat"
 FAREWELL = "farewell"
-"""Wire only: never stored, sent after a job's terminal event."""
+OWN_WORDS = frozenset({COMPACTED, RESET, STREAM_END, HEARTBEAT, FAREWELL})
+"""What only the log says; all but `compacted` on the wire only."""
 
 
 def job_topic(job_id: str) -> str:

@@ -142,7 +142,7 @@ def _measured(caller: StreamCaller, job: str, pid: int) -> list[Figure]:
         grown.append(_draw(caller, job))
     waits = meanwhile.waits_ms
     return [
-        Figure("first", first, "s", "a few seconds", first <= 5),
+        Figure("first", first, "s", "a few seconds", first < 5),
         Figure("first, points read", POINTS / first, "1/s"),
         Figure("again", median(again), "s", "< 1", median(again) < 1, again),
         Figure("again, 10 steps later", median(grown), "s", "< 1", median(grown) < 1, grown),

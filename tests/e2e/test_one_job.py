@@ -1,7 +1,9 @@
 """From one REST call to a trained adapter: five processes, the real LLaMA-Factory."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -116,6 +118,39 @@ def test_a_run_of_any_trainer_is_live_and_whole_although_its_service_is_killed(m
     assert [event["seq"] for event in log] == list(range(1, 1003))
     assert sorted(losses(log)) == list(range(1, 1001))
     assert log[-1]["data"]["status"] == "succeeded"
+
+
+def test_each_project_hears_of_its_own_jobs_and_runs(mesh: Mesh, tmp_path: Path) -> None:
+    body = {"dataset": "arithmetic-train", "modelName": "tiny"}
+    jobs: dict[str, str] = {}
+    for project in ("circles", "squares", "circles"):
+        answer = mesh.api.post("/api/analysis/jobs", json=body, params={"project": project})
+        assert answer.status_code == 202, answer.text
+        jobs[answer.json()["jobId"]] = project
+    with start(name="mine", project="squares", folder=tmp_path, environ=mesh.cli_environment) as run:
+        run.log({"train_loss": 1.0})
+    for job_id in jobs:
+        wait_for(mesh, job_id, kind="analysis")
+
+    def news(project: str) -> list[dict[str, Any]]:
+        page = mesh.stream.get(f"/v1/topics/project:{project}/events", params={"limit": 500}).json()
+        return list(page["data"])
+
+    for project in ("circles", "squares"):
+        moves = {
+            job_id: [move["toStatus"] for move in mesh.api.get(f"/api/jobs/{job_id}/history").json()["data"]]
+            for job_id, home in jobs.items() if home == project
+        }  # fmt: skip
+        if project == "squares":
+            moves[run.run_id] = ["run_started", "succeeded"]
+        count = sum(map(len, moves.values()))
+        told = eventually(partial(news, project), lambda told, count=count: len(told) == count)  # type: ignore[misc]
+        assert [event["seq"] for event in told] == list(range(1, len(told) + 1))
+        heard: dict[str, list[str]] = {}
+        for event in told:
+            data = event["data"]
+            heard.setdefault(data["job_id"], []).append(data.get("to") or data.get("status") or event["event_type"])
+        assert heard == moves
 
 
 @pytest.mark.parametrize("service", ["orchestrator", "training", "analyzer", "evaluator", "stream"])

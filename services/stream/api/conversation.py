@@ -12,7 +12,7 @@ from fastapi import WebSocket
 from services.stream.api.resume import find_start
 from services.stream.fanout import Subscription
 from services.stream.wiring import Stream
-from shared.contracts.events import FAREWELL, HEARTBEAT, STREAM_END
+from shared.contracts.events import FAREWELL, HEARTBEAT, RESET, STREAM_END
 from shared.kit.application import principal_of
 from shared.kit.errors import Forbidden, RateLimited
 
@@ -60,8 +60,8 @@ class Conversation:
         self._forget(topic)
         self._closes_when_done = alone
         start = await find_start(self._stream, topic, after)
-        if start.was_ahead:
-            await self.say("reset", topic=topic, reason="ahead_of_log", last_seq=start.last_seq)
+        if start.reset:
+            await self.say(RESET, topic=topic, reason=start.reset, last_seq=start.last_seq)
         await self.say("subscribed", topic=topic, after=start.after, last_seq=start.last_seq)
         if start.is_over:
             await self._end(topic, start.after)

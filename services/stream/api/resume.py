@@ -24,8 +24,8 @@ class Start:
     topic: str
     after: int
     last_seq: int
-    was_ahead: bool
-    """It asked for what lies beyond the log (another log, or one restored from a backup): it is told to start over."""
+    reset: str | None
+    """Why it is told to start over: `ahead_of_log` (another log, or one restored from a backup) or `deleted`."""
     is_over: bool
     """The topic has ended and the listener has seen all of it."""
 
@@ -34,9 +34,11 @@ async def find_start(stream: Stream, topic: str, wanted: int) -> Start:
     """Compare the listener's wish with the log."""
     # Known without asking the log: there is more for this listener, so it is neither ahead nor at the end.
     if wanted < (reach := stream.fanout.reach(topic)):
-        return Start(topic, wanted, reach, was_ahead=False, is_over=False)
+        return Start(topic, wanted, reach, reset=None, is_over=False)
     position = await in_thread(stream.reader.position, topic)
+    if position.is_deleted:
+        return Start(topic, 0, 0, reset="deleted", is_over=True)
     stream.fanout.advance(topic, position.last_seq)
     after = min(wanted, position.last_seq)
-    was_ahead = wanted > position.last_seq
-    return Start(topic, after, position.last_seq, was_ahead, position.is_ended and after >= position.last_seq)
+    reset = "ahead_of_log" if wanted > position.last_seq else None
+    return Start(topic, after, position.last_seq, reset, position.is_ended and after >= position.last_seq)

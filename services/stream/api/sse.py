@@ -82,7 +82,7 @@ def _head(response: Response) -> list[tuple[bytes, bytes]]:
 
 async def _respond(stream: Stream, topic: str, last_event_id: str | None, after: int) -> Response:
     start = await find_start(stream, topic, parse_last_event_id(last_event_id, after))
-    first_words = WELCOME + (sse_reset(start.last_seq) if start.was_ahead else b"")
+    first_words = WELCOME + (sse_reset(start.reset, start.last_seq) if start.reset else b"")
     if start.is_over:
         return Response(first_words + sse_end(start.after), headers=_HEADERS, media_type=EventStream.media_type)
     return EventStream(stream, topic, start.after, first_words)
@@ -95,7 +95,7 @@ async def follow_job(
     """Everything that happens to a job, from `after` on: `id` is the seq, `event` the type; `stream_end` closes.
 
     A job that has no event yet is waited for. Who asks beyond the log gets `reset` with the log's `last_seq` and
-    goes on from there.
+    goes on from there; a log that was deleted says `reset` and ends, a thinned one begins with `compacted`.
     """
     return await _respond(stream, job_topic(job_id), last_event_id, after)
 

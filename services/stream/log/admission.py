@@ -8,7 +8,7 @@ from pydantic_core import PydanticSerializationError
 
 from services.stream.log import projects
 from services.stream.log.entries import Entry, dump, ends_topic
-from shared.contracts.events import MAX_EVENT_BYTES, MAX_SEQ, METRICS_UPDATE, NewEvent, finite
+from shared.contracts.events import MAX_EVENT_BYTES, MAX_SEQ, METRICS_UPDATE, OWN_WORDS, NewEvent, finite
 from shared.kit.errors import InvalidRequest, TooLarge
 
 MAX_DEPTH = 16
@@ -68,6 +68,10 @@ def _admit_one(topic: str, event: NewEvent, where: str) -> Entry:
     step = _step(data, within) if event.event_type == METRICS_UPDATE else None
     if event.timestamp.year not in _YEARS:
         raise InvalidRequest(f"{where}.timestamp must lie between 1970 and 2999", param=f"{where}.timestamp")
+    if event.event_type in OWN_WORDS:
+        raise InvalidRequest(
+            f"{where}.event_type is a word of the log's own; choose another", param=f"{where}.event_type"
+        )
     figures = data if event.event_type == METRICS_UPDATE else None
     project, news = projects.told(topic, event.event_type, data, within)
     return Entry(

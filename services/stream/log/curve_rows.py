@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from services.stream.log import tables
 from services.stream.log.buckets import Bucket, pack, unpack
 
-_ROW_BUCKETS = 64
+ROW_BUCKETS = 64
+"""Buckets in a row."""
 
 Span = tuple[int, int]
 """The first step and the last."""
@@ -38,7 +39,7 @@ class Derivation:
     @property
     def row_steps(self) -> int:
         """Steps a row spans."""
-        return self.base * _ROW_BUCKETS
+        return self.base * ROW_BUCKETS
 
 
 def read_extent(session: Session, topic: str) -> Extent | None:
@@ -66,7 +67,7 @@ def read_marks(session: Session, topic: str, keys: Sequence[str], base: int) -> 
 def read_buckets(session: Session, topic: str, base: int, key: str, span: Span) -> list[Bucket]:
     """The figure's buckets that begin in `span`."""
     table = tables.curves
-    row_steps = base * _ROW_BUCKETS
+    row_steps = base * ROW_BUCKETS
     first, last = span
     query = select(table.c.data).where(
         table.c.topic == topic, table.c.width == base, table.c.figure == key,
@@ -92,15 +93,6 @@ def stale_spans(session: Session, task: Derivation, last_seq: int) -> list[Span]
     return spans
 
 
-def next_step(session: Session, topic: str, after: int) -> int | None:
-    """The next step that has figures."""
-    table = tables.events
-    found: int | None = session.scalar(
-        select(func.min(table.c.step)).where(table.c.topic == topic, table.c.step > after)
-    )
-    return found
-
-
 def begin(session: Session, task: Derivation) -> None:
     """Have a mark at 0 for each figure that has none."""
     marks = insert(tables.curve_marks).prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")
@@ -110,6 +102,11 @@ def begin(session: Session, task: Derivation) -> None:
 
 
 def _is_mine(session: Session, task: Derivation) -> bool:
+    topics = tables.topics.c
+    state = session.scalar(select(topics.state).where(topics.topic == task.topic))
+    if state != tables.WHOLE:
+        # What was read of it before may lack what retention has taken.
+        return False
     table = tables.curve_marks
     query = select(table.c.figure).where(
         table.c.topic == task.topic, table.c.figure.in_(task.keys), table.c.width == task.base,
@@ -129,14 +126,25 @@ def store(session: Session, task: Derivation, span: Span, made: Mapping[str, Ite
             table.c.place.between(span[0] // task.row_steps, span[1] // task.row_steps),
         )
     )  # fmt: skip
+    _insert(session, task.topic, task.base, made)
+    return True
+
+
+def replace_place(session: Session, topic: str, width: int, place: int, made: Mapping[str, Iterable[Bucket]]) -> None:
+    """Have these rows, and no others, at one place of the topic's curves."""
+    table = tables.curves
+    session.execute(delete(table).where(table.c.topic == topic, table.c.width == width, table.c.place == place))
+    _insert(session, topic, width, made)
+
+
+def _insert(session: Session, topic: str, width: int, made: Mapping[str, Iterable[Bucket]]) -> None:
     rows = [
-        {"topic": task.topic, "width": task.base, "figure": key, "place": place, "data": pack(buckets)}
+        {"topic": topic, "width": width, "figure": key, "place": place, "data": pack(buckets)}
         for key, found in made.items()
-        for place, buckets in _by_row(found, task.row_steps).items()
+        for place, buckets in _by_row(found, width * ROW_BUCKETS).items()
     ]
     if rows:
-        session.execute(insert(table), rows)
-    return True
+        session.execute(insert(tables.curves), rows)
 
 
 def _by_row(buckets: Iterable[Bucket], row_steps: int) -> dict[int, list[Bucket]]:

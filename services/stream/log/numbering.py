@@ -21,6 +21,8 @@ class TopicState:
     figures: JsonObject = field(default_factory=dict)
     project: str | None = None
     """Said by the first event that names one, and final."""
+    is_deleted: bool = False
+    """Retention took the log away: nothing of it comes back."""
 
 
 @dataclass(slots=True)
@@ -80,6 +82,8 @@ def take(topic: TopicState, producer: ProducerState, run: Append) -> Taken:
 
     A run that crosses the seal is taken up to it and then refused, so that the log drains even if the sender gives up.
     """
+    if topic.is_deleted:
+        return Taken(fault=deleted())
     sealed_at = producer.sealed_at
     accepted = producer.accepted_through
     first_seq = accepted + 1 if run.first_seq is None else run.first_seq
@@ -102,6 +106,14 @@ def seal(producer: ProducerState, at: int) -> None:
     """End a producer's numbering at `at`; the first seal stays, and never lies before what the log already has."""
     if producer.sealed_at is None:
         producer.sealed_at = max(at, producer.accepted_through)
+
+
+def deleted() -> ProducerSealed:
+    """What a log that retention took away has to say to whoever writes."""
+    return ProducerSealed(
+        "the log was deleted under its project's retention policy; nothing more is accepted",
+        details={"is_ended": True, "is_deleted": True},
+    )
 
 
 def _sealed(producer: ProducerState) -> ProducerSealed:

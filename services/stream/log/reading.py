@@ -12,9 +12,10 @@ from services.stream.log import figures, tables
 from services.stream.log.access import Access
 from services.stream.log.entries import Record
 from services.stream.log.history import newest_of_step
+from services.stream.log.kept import read_kept
 from services.stream.log.keys import pick
+from services.stream.log.thinned import read_steps
 from shared.contracts.events import CurrentMetrics, EventPage, ProducerMark, job_topic
-from shared.kit.sql import Database
 
 _ROWS_A_QUERY = 256
 _PAGE_BYTES = 1024 * 1024
@@ -26,13 +27,14 @@ class Position:
 
     last_seq: int = 0
     is_ended: bool = False
+    is_deleted: bool = False
 
 
 class LogReader:
     """Every question the log answers; blocking."""
 
-    def __init__(self, database: Database) -> None:
-        self._read = Access(database).read
+    def __init__(self, log: Access) -> None:
+        self._read = log.read
 
     def check(self) -> None:
         """Raise Unavailable while the database does not answer."""
@@ -45,13 +47,15 @@ class LogReader:
     def positions(self, topics: Collection[str]) -> dict[str, Position]:
         """Where each known one of `topics` ends now."""
         table = tables.topics
-        query = select(table.c.topic, table.c.last_seq, table.c.is_ended).where(table.c.topic.in_(sorted(topics)))
-        return self._read(
-            lambda session: {row.topic: Position(row.last_seq, row.is_ended) for row in session.execute(query)}
-        )
+        query: Select[Any] = select(table.c.topic, table.c.last_seq, table.c.is_ended, table.c.state)
+        query = query.where(table.c.topic.in_(sorted(topics)))
+        return self._read(lambda session: {row.topic: _position(row) for row in session.execute(query)})
 
     def page(self, topic: str, after: int, limit: int) -> tuple[list[Record], bool]:
-        """Up to `limit` records after `after`, fewer when they are large, and whether more follow."""
+        """Up to `limit` records after `after`, fewer when they are large, and whether more follow.
+
+        A shortened log begins with `compacted`; NotFound where the log was deleted.
+        """
         return self._read(lambda session: _page(session, topic, after, limit))
 
     def mark(self, topic: str, producer: str) -> ProducerMark:
@@ -66,8 +70,7 @@ class LogReader:
 
     def current(self, job_id: str, keys: Sequence[str] = ()) -> CurrentMetrics:
         """The newest value of every figure of a job, or of those named."""
-        query = select(tables.topics.c.figures).where(tables.topics.c.topic == job_topic(job_id))
-        view = figures.view(job_id, self._read(lambda session: session.scalar(query)))
+        view = self._read(lambda session: _current(session, job_id))
         return view.model_copy(update={"data": pick(view.data, keys)}) if keys else view
 
     def history(self, job_id: str, after: int, until: int, limit: int, keys: Sequence[str] = ()) -> EventPage:
@@ -77,6 +80,16 @@ class LogReader:
             return page
         data = [event.model_copy(update={"data": pick(event.data, ("step", *keys))}) for event in page.data]
         return page.model_copy(update={"data": data})
+
+
+def _position(row: Row[Any]) -> Position:
+    return Position(row.last_seq, row.is_ended, row.state in tables.GONE)
+
+
+def _current(session: Session, job_id: str) -> CurrentMetrics:
+    read_kept(session, job_topic(job_id))
+    query = select(tables.topics.c.figures).where(tables.topics.c.topic == job_topic(job_id))
+    return figures.view(job_id, session.scalar(query))
 
 
 def _records_query(topic: str) -> Select[Any]:
@@ -91,6 +104,7 @@ def _record(row: Row[Any]) -> Record:
 
 
 def _page(session: Session, topic: str, after: int, limit: int) -> tuple[list[Record], bool]:
+    read_kept(session, topic)
     found: list[Record] = []
     size = 0
     while True:
@@ -109,6 +123,9 @@ def _page(session: Session, topic: str, after: int, limit: int) -> tuple[list[Re
 
 
 def _history(session: Session, topic: str, after: int, until: int, limit: int) -> EventPage:
+    kept = read_kept(session, topic)
+    if kept.curve_width is not None:
+        return read_steps(session, topic, kept, after, until, limit)
     table = tables.events
     steps: Sequence[int | None] = session.scalars(
         select(table.c.step).distinct()

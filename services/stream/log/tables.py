@@ -7,6 +7,10 @@ from shared.kit.sql import JsonText, UtcDateTime, ascii_column, exact_column, ne
 
 metadata = new_metadata()
 
+WHOLE, THINNING, THINNED, DELETING, DELETED = "whole", "thinning", "thinned", "deleting", "deleted"
+"""What retention has made of a topic. A deleted one keeps its row, which refuses whoever comes back."""
+GONE = frozenset({DELETING, DELETED})
+
 topics = Table(
     "topics",
     metadata,
@@ -15,6 +19,20 @@ topics = Table(
     Column("is_ended", Boolean, nullable=False),
     Column("figures", JsonText),
     Column("project", ascii_column(96)),
+    Column("ended_at", UtcDateTime),
+    Column("state", ascii_column(8), nullable=False, server_default=WHOLE),
+    Column("compacted_through", BigInteger, nullable=False, server_default="0"),
+    Column("curve_width", BigInteger),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index("ix_topics_retention", "state", "project", "ended_at"),
+)
+
+retention = Table(
+    "retention",
+    metadata,
+    Column("project", ascii_column(96), primary_key=True),
+    Column("action", ascii_column(8), nullable=False),
+    Column("after_days", Integer, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from services.stream.log import figures, tables
 from services.stream.log.entries import Entry, Record, job_of
 from services.stream.log.inserting import EventRow, insert_events
-from services.stream.log.numbering import Append, ProducerState, Seal, Taken, TopicState, Write, seal, take
+from services.stream.log.numbering import Append, ProducerState, Seal, Taken, TopicState, Write, deleted, seal, take
 from shared.contracts.events import ProducerMark, project_topic
 from shared.kit.errors import ImtsError
 
@@ -20,7 +20,7 @@ _ProducerKey = tuple[str, str]
 # Made once: to build and hash them took a quarter of a small commit's time.
 _topic, _producer = tables.topics.c, tables.producers.c
 _TOPICS = (
-    select(_topic.topic, _topic.last_seq, _topic.is_ended, _topic.figures, _topic.project)
+    select(_topic.topic, _topic.last_seq, _topic.is_ended, _topic.figures, _topic.project, _topic.state)
     .where(_topic.topic.in_(bindparam("names", expanding=True)))
     # Sorted, so that two replicas never wait for each other. SQLite has no FOR UPDATE and needs none: BEGIN IMMEDIATE.
     .order_by(_topic.topic).with_for_update()
@@ -70,7 +70,11 @@ def apply(session: Session, writes: Sequence[Write]) -> Committed:
 
 def _select_locked(session: Session, names: Sequence[str]) -> dict[str, TopicState]:
     found = session.execute(_TOPICS, {"names": names})
-    return {row.topic: TopicState(row.last_seq, row.is_ended, row.figures or {}, row.project) for row in found}
+    return {row.topic: _state_of(row) for row in found}
+
+
+def _state_of(row: Any) -> TopicState:
+    return TopicState(row.last_seq, row.is_ended, row.figures or {}, row.project, row.state in tables.GONE)
 
 
 def _lock_topics(session: Session, writes: Sequence[Write]) -> dict[str, TopicState]:
@@ -113,6 +117,8 @@ def _read_producers(session: Session, writes: Sequence[Write]) -> dict[_Producer
 def _apply_one(work: _Work, write: Write) -> Outcome:
     producer = work.producers[write.topic, write.producer]
     if isinstance(write, Seal):
+        if work.topics[write.topic].is_deleted:
+            return Outcome(producer.mark, deleted())
         seal(producer, write.at)
         return Outcome(producer.mark)
     topic = work.topics[write.topic]
@@ -170,9 +176,10 @@ def _store(session: Session, work: _Work) -> None:
 
 
 def _topic_values(name: str, state: TopicState) -> dict[str, Any]:
+    now = datetime.now(UTC)
     return {
         "name": name, "last_seq": state.last_seq, "is_ended": state.is_ended, "figures": state.figures or None,
-        "project": state.project, "updated_at": datetime.now(UTC),
+        "project": state.project, "ended_at": now if state.is_ended else None, "updated_at": now,
     }  # fmt: skip
 
 

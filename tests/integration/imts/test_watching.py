@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from imts.client import Client, ImtsApiError, ServerUnreachable
+from imts.client.errors import ClientError
 from imts.client.watching import EventStream
 from tests.integration.imts.fake_server import (
     JOB_ID,
@@ -67,6 +68,20 @@ def test_a_restarting_server_is_waited_for(server: FakeServer) -> None:
     events = list(EventStream(server.url, "k", sleep=recover).follow_job(JOB_ID))
     assert len(events) == 9
     assert all(0 < pause < 1 for pause in pauses)
+
+
+def test_a_log_shorter_than_what_was_seen_is_followed_from_its_end(server: FakeServer) -> None:
+    reset = b'id: 2\nevent: reset\ndata: {"reason": "ahead_of_log", "last_seq": 2}\n\n'
+    server.answers[ROUTE] = lambda _, handler: open_stream(handler, reset, sse(event(3, step=3)), STREAM_END)
+    events = list(EventStream(server.url, "k", sleep=lambda _: None).follow_job(JOB_ID, after=9))
+    assert [event.seq for event in events] == [3]
+
+
+def test_a_deleted_log_is_said_to_be_gone(server: FakeServer) -> None:
+    reset = b'id: 0\nevent: reset\ndata: {"reason": "deleted", "last_seq": 0}\n\n'
+    server.answers[ROUTE] = lambda _, handler: open_stream(handler, reset, STREAM_END)
+    with pytest.raises(ClientError, match="no longer kept"):
+        list(EventStream(server.url, "k", sleep=lambda _: None).follow_job(JOB_ID, after=9))
 
 
 def test_a_refusal_ends_the_watch_at_once(server: FakeServer, client: Client) -> None:

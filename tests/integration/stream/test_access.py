@@ -9,7 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from services.stream.api import metrics as metrics_api
-from services.stream.api import sse, tickets, topics, trainer_status
+from services.stream.api import retention, sse, tickets, topics, trainer_status
 from services.stream.app import create_app
 from shared.kit.auth import ServiceTokens
 from tests.fakes.key_directory import key_directory
@@ -21,7 +21,14 @@ KEY = "imts-a-key-that-the-directory-knows"
 FORGED = ServiceTokens("orchestrator", "x" * 32).issue("stream")
 ROUTES = sorted(
     (method, re.sub(r"{(\w+)}", "x", route.path))
-    for router in (metrics_api.routes, sse.routes, topics.routes, trainer_status.routes, tickets.routes)
+    for router in (
+        metrics_api.routes,
+        sse.routes,
+        topics.routes,
+        trainer_status.routes,
+        tickets.routes,
+        retention.routes,
+    )
     for route in router.routes
     if isinstance(route, APIRoute)
     for method in route.methods or ()
@@ -38,7 +45,7 @@ def person(tmp_path: Path) -> Iterator[StreamCaller]:
 
 
 def test_every_route_asks_for_a_credential(embedded: StreamCaller) -> None:
-    assert len(ROUTES) == 10
+    assert len(ROUTES) == 12
     with httpx.Client(base_url=embedded.url) as stranger:
         for method, path in [*ROUTES, ("GET", "/metrics")]:
             for headers in ({}, {"authorization": f"Bearer {FORGED}"}, {"authorization": "Basic eA=="}):

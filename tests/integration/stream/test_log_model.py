@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import select
 
 from services.stream.log import tables
+from services.stream.log.access import Access
 from services.stream.log.entries import Entry
 from services.stream.log.numbering import Append, Seal, Write
 from services.stream.log.reading import LogReader
@@ -95,7 +96,7 @@ class LogMachine(RuleBasedStateMachine):
         self._stack.callback(self.engine.dispose)
         migrate(self.engine, MIGRATIONS)
         self.database = Database(self.engine)
-        self.reader = LogReader(self.database)
+        self.reader = LogReader(Access(self.database))
         self.model = Model()
 
     def teardown(self) -> None:

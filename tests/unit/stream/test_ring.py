@@ -56,3 +56,12 @@ def test_whatever_is_offered_an_answer_joins_on_to_its_cursor(offers: list[tuple
         ring.offer(_frames(first, count))
     answer = _seqs(ring, cursor)
     assert answer == list(range(cursor + 1, cursor + 1 + len(answer)))
+
+
+def test_compacted_stands_for_all_before_it() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    ring = Ring.of([encode(Record("job:x", 7, "compacted", None, moment, '{"through":7}')), *_frames(8, 2)])
+    assert [_seqs(ring, after) for after in (0, 3, 6)] == [[7, 8, 9]] * 3
+    assert [_seqs(ring, after) for after in (7, 8, 9)] == [[8, 9], [9], []]
+    assert ring.holds(1)
+    assert not ring.holds(10)
