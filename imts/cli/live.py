@@ -60,6 +60,8 @@ class Story:
         elif event.event_type == events.TRAINING_REWOUND:
             self.done = _number(data.get("to_step")) or 0
             return f"back to step {self.done}: {data.get('cause')}"
+        elif event.event_type == events.COMPACTED:
+            return f"events up to number {data.get('through')} are no longer kept"
         elif event.event_type == events.ATTEMPT_LOG_INCOMPLETE:
             return f"events of attempt {data.get('attempt')} are missing: its machine is gone"
         return None

@@ -54,6 +54,11 @@ def test_a_rewind_moves_the_bar_back_and_says_why() -> None:
     assert story.line() == "50/100 steps"
 
 
+def test_a_thinned_log_says_what_it_lacks() -> None:
+    said = Story("job").take(event(90, "compacted", {"through": 90}))
+    assert said == "events up to number 90 are no longer kept"
+
+
 def test_work_without_training_steps_shows_what_it_counts() -> None:
     story = Story("job")
     story.take(event(1, "progress", {"done": 3, "total": 9, "what": "questions"}))
