@@ -48,3 +48,9 @@ ensure_redis() {
   fi
   export IMTS_TEST_REDIS_URL=redis://127.0.0.1:6379/15
 }
+
+# The tests that break databases start instances of their own.
+ensure_programs() {
+  ensure_package mariadbd mariadb-server
+  ensure_package redis-server redis-server
+}

@@ -24,9 +24,9 @@ def required_url(name: str) -> str:
 
 
 @contextmanager
-def fresh_schema() -> Iterator[str]:
-    """The URL of an empty schema on the MySQL server, dropped afterwards."""
-    server = make_url(required_url("IMTS_TEST_MYSQL_URL")).set(database="")
+def fresh_schema(server_url: str = "") -> Iterator[str]:
+    """The URL of an empty schema on the MySQL server that is named, or on the environment's, dropped afterwards."""
+    server = make_url(server_url or required_url("IMTS_TEST_MYSQL_URL")).set(database="")
     name = f"imts_test_{secrets.token_hex(6)}"
     engine = open_engine(server.render_as_string(hide_password=False), pool_size=1)
     try:

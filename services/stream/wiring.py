@@ -56,7 +56,7 @@ class Stream:
         # The redis package takes 18 MB, which the embedded default does not need to pay.
         from services.stream.bridges.redis import RedisBridge
 
-        bridge = self._watch.bridge = RedisBridge(url, self._watch.hint)
+        bridge = self._watch.bridge = RedisBridge(url, self._watch.hint, self._watch.doubt)
         return bridge
 
     def _committed(self, records: Mapping[str, list[Record]]) -> None:

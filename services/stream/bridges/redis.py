@@ -19,9 +19,10 @@ _QUIET_S = 5.0
 class RedisBridge:
     """Hints through one channel; while Redis is away the replicas poll and this tries again."""
 
-    def __init__(self, url: str, on_hint: Callable[[str], None]) -> None:
+    def __init__(self, url: str, on_hint: Callable[[str], None], on_doubt: Callable[[], None]) -> None:
         self._redis = Redis.from_url(url, socket_connect_timeout=2, socket_timeout=10, health_check_interval=0)
         self._on_hint = on_hint
+        self._on_doubt = on_doubt
         self._me = secrets.token_hex(8)
         self._pending: set[str] = set()
         self._wake = asyncio.Event()
@@ -60,19 +61,31 @@ class RedisBridge:
             message = await channel.get_message(ignore_subscribe_messages=False, timeout=_QUIET_S)
             if message is None:
                 await channel.ping()
-            elif message["type"] == "subscribe":
-                self.is_live = True
-                logger.info("wake-ups between replicas go through Redis")
             elif message["type"] == "message":
-                sender, *topics = message["data"].decode(errors="replace").split(" ")
-                if sender != self._me:
-                    for topic in topics:
-                        self._on_hint(topic)
+                self._heard(message["data"].decode(errors="replace").split())
+            else:
+                self._found()
+
+    def _heard(self, words: list[str]) -> None:
+        if words and words[0] != self._me:
+            for topic in words[1:]:
+                self._on_hint(topic)
+            if len(words) == 1:
+                self._on_doubt()
+
+    def _found(self) -> None:
+        if not self.is_live:
+            logger.info("wake-ups between replicas go through Redis")
+            self.is_live = True
+            # A greeting: the others look for what was written here while this replica could not announce.
+            self._wake.set()
+            self._on_doubt()
 
     def _lost(self, fault: Exception) -> None:
         if self.is_live:
             logger.warning("Redis is away ({}); replicas poll until it is back", type(fault).__name__)
-        self.is_live = False
+            self.is_live = False
+            self._on_doubt()
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -40,6 +40,7 @@ class Watch:
         self._poll_s = poll_s
         self._safety_poll_s = safety_poll_s
         self._hinted: set[str] = set()
+        self._is_in_doubt = False
         self._wake = asyncio.Event()
         self.bridge: Bridge = NoBridge()
 
@@ -49,14 +50,20 @@ class Watch:
             self._hinted.add(topic)
             self._wake.set()
 
+    def doubt(self) -> None:
+        """Hints begin, or are over: some may have been missed, so look everywhere now."""
+        self._is_in_doubt = True
+        self._wake.set()
+
     async def run(self) -> None:
         """Look for ever."""
         while True:
             try:
                 await asyncio.wait_for(self._wake.wait(), self._safety_poll_s if self.bridge.is_live else self._poll_s)
-                wanted = set(self._hinted)
             except TimeoutError:
-                wanted = set(self._fanout.topics)
+                self._is_in_doubt = True
+            wanted = set(self._fanout.topics if self._is_in_doubt else self._hinted)
+            self._is_in_doubt = False
             self._wake.clear()
             self._hinted.clear()
             if wanted:
