@@ -6,6 +6,9 @@ from orchestrator.domain.ports import Peers, UnitsOfWork
 from shared.kit.errors import Unavailable
 from shared.kit.tasks import in_thread
 
+_NO_JOB = "job-" + "0" * 26
+"""A well-formed id: any other is known not to exist without asking the database."""
+
 
 class Readiness:
     """Ready once the database answers and every service was ready once; later a service away is no reason to refuse."""
@@ -17,7 +20,7 @@ class Readiness:
 
     async def check(self) -> None:
         """Raise Unavailable, naming who is missing."""
-        await in_thread(self._units.read, lambda uow: uow.jobs.find("job-0"))
+        await in_thread(self._units.read, lambda uow: uow.jobs.find(_NO_JOB))
         if self._has_met_all:
             return
         states = await asyncio.gather(*(peer.state() for peer in self._peers.all()))

@@ -7,6 +7,7 @@ from typing import ParamSpec, TypeVar
 
 import anyio.to_thread
 
+from shared.kit.errors import Unavailable
 from shared.kit.logs import logger
 
 _CANCEL_AGAIN_S = 1.0
@@ -26,10 +27,12 @@ def set_thread_limit(threads: int) -> None:
 
 
 async def supervise(name: str, body: Callable[[], Awaitable[None]], restart_after_s: float = 1.0) -> None:
-    """Run `body` for ever; a crash is logged and the body started again."""
+    """Run `body` for ever; a crash is logged and the body started again, as it is when what it needs is away."""
     while True:
         try:
             await body()
+        except Unavailable as fault:
+            logger.warning("background task {} waits: {}", name, fault.message)
         except Exception:  # noqa: BLE001 - one of the three places that may catch everything
             logger.exception("background task {} failed; it starts again", name)
         await asyncio.sleep(restart_after_s)

@@ -1,10 +1,13 @@
 """An orchestrator under test, and shorthand for what tests ask of it."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from orchestrator.app import create_app
 from orchestrator.db.engine import open_database
@@ -14,6 +17,7 @@ from orchestrator.domain.ports import Peers
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.wiring import Wiring
 from shared.contracts.datasets import DatasetFormat
+from tests.conftest import SERVICE_SECRET
 from tests.fakes.stream import FakeStream
 from tests.fakes.worker import FakeWorker
 from tests.live_server import live_server
@@ -99,3 +103,14 @@ class Mesh:
     def attempts(self, job_id: str) -> list[Answer]:
         """Its attempts."""
         return list(self.http.get(f"/api/jobs/{job_id}/attempts").json()["data"])
+
+
+@contextmanager
+def running_orchestrator(database_url: str, folder: Path) -> Iterator[Mesh]:
+    """An orchestrator in a hurry, on a database with a schema; a data set `facts` and a model `base` are registered."""
+    settings = OrchestratorSettings(
+        data_dir=folder, database_url=SecretStr(database_url), service_secret=SecretStr(SERVICE_SECRET),
+        api_key=SecretStr(API_KEY), look_interval_s=0.05, retry_backoff_s=0.02, drain_patience_s=0.3, lease_s=2,
+    )  # fmt: skip
+    with ExitStack() as stack:
+        yield Mesh(settings, stack)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from shared.kit.errors import Unavailable
 from shared.kit.tasks import running, supervise
 
 
@@ -32,7 +33,8 @@ async def test_a_task_that_swallows_one_cancellation_ends_all_the_same() -> None
 
 
 @pytest.mark.anyio
-async def test_a_body_that_crashes_is_started_again() -> None:
+@pytest.mark.parametrize("fault", [ValueError("on purpose"), Unavailable("try again shortly")])
+async def test_a_body_that_crashes_is_started_again(fault: Exception) -> None:
     starts: list[int] = []
     started_twice = asyncio.Event()
 
@@ -40,7 +42,7 @@ async def test_a_body_that_crashes_is_started_again() -> None:
         starts.append(1)
         if len(starts) == 2:
             started_twice.set()
-        raise ValueError("on purpose")
+        raise fault
 
     task = asyncio.create_task(supervise("crashing", crashing, restart_after_s=0))
     async with asyncio.timeout(10):
