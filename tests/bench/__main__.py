@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import callbacks, fanout, history, ingest, memory, overhead, submission, tracking
+from tests.bench import callbacks, fanout, growth, history, ingest, memory, overhead, submission, tracking
 from tests.bench.overhead import wait_for_spare
 from tests.bench.table import Figure, write
 from tests.mesh import running_mesh
@@ -54,11 +54,16 @@ def _ingest(folder: Path, options: argparse.Namespace) -> list[Figure]:
     return ingest.measure(options.mlflow, folder)
 
 
+def _growth(folder: Path, _: argparse.Namespace) -> list[Figure]:
+    return growth.measure(folder)
+
+
 MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "memory": _memory,
     "overhead": _overhead,
     "callbacks": _callbacks,
     "fanout": _fanout,
+    "growth": _growth,
     "history": _history,
     "ingest": _ingest,
     "history-mysql": _history_mysql,

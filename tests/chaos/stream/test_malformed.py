@@ -18,7 +18,7 @@ from tests.stream_process import stream_process
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 _WORDS = "line\nid: 99\n\nevent: stream_end\ndata: {}\r\n\x00\u2028\x85\x1b[31m"
-CLEANED = {
+CLEANED: dict[str, tuple[str, dict[str, Any]]] = {
     "NaN": ('{"step":1,"train_loss":NaN}', {"step": 1, "train_loss": None, "non_finite": ["train_loss"]}),
     "Infinity": ('{"step":1,"val_loss":-Infinity}', {"step": 1, "val_loss": None, "non_finite": ["val_loss"]}),
     "beyond a double": ('{"step":1,"train_loss":1e999}', {"step": 1, "train_loss": None, "non_finite": ["train_loss"]}),
