@@ -99,11 +99,16 @@ def newest_good(output: Path, set_aside: Path) -> tuple[Checkpoint | None, list[
         fault = fault_of(path, step)
         if fault is None:
             return Checkpoint(path, step), refused
-        set_aside.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(set_aside / path.name, ignore_errors=True)
-        path.rename(set_aside / path.name)
+        move_away(path, set_aside)
         refused.append(SetAside(step, fault))
     return None, refused
+
+
+def move_away(path: Path, set_aside: Path) -> None:
+    """Take a checkpoint out of the trainer's sight, in the place of an earlier one of its name."""
+    set_aside.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(set_aside / path.name, ignore_errors=True)
+    path.rename(set_aside / path.name)
 
 
 def clear_output(output: Path) -> None:

@@ -20,7 +20,15 @@ from shared.contracts.base import JsonObject
 from shared.contracts.failures import Reason
 from shared.contracts.training import FinetuningType, TrainingSpec
 from shared.contracts.work import Artifact, Control, ModelInput
-from shared.worker.attempt import Attempt, Result, UserFault
+from shared.worker.attempt import Attempt, EngineFault, Result, UserFault
+from shared.worker.failures.diagnosis import LONGEST_MESSAGE, recognise
+from shared.worker.failures.faults import faults_of
+
+SET_ASIDE = "set_aside"
+_UNREADABLE = frozenset(
+    {Reason.CHECKPOINT_DAMAGED, Reason.WEIGHTS_DAMAGED, Reason.WEIGHTS_MISMATCH, Reason.ADAPTER_UNUSABLE}
+)
+"""Of a run that goes on from a checkpoint: the model itself was read by the attempt that wrote it."""
 
 
 def train(attempt: Attempt) -> Result:
@@ -38,7 +46,7 @@ def train(attempt: Attempt) -> Result:
             source, figures = checkpoint.path, checkpoint.figures()
         else:
             places = Places(output, scratch / "cache", checkpoint.path if checkpoint else None)
-            source, figures = output, _run(attempt, spec, weights, places)
+            source, figures = output, _run_from(checkpoint, attempt, spec, weights, places)
         artifact = publish(attempt.store, source, scratch / "published", spec.finetuning_type, base.name)
         return _result(spec, base, artifact, weights, figures)
     except TrainingHalted:
@@ -49,7 +57,7 @@ def train(attempt: Attempt) -> Result:
 
 def _resume_point(attempt: Attempt, output: Path) -> Checkpoint | None:
     """The newest good checkpoint, told to the log before anything else when steps will be repeated."""
-    checkpoint, refused = checkpoints.newest_good(output, attempt.work / "set_aside")
+    checkpoint, refused = checkpoints.newest_good(output, attempt.work / SET_ASIDE)
     checkpoints.clear_output(output)
     if checkpoint is not None or attempt.spec.number > 1:
         rewound = {"to_step": checkpoint.step if checkpoint else 0, "cause": attempt.spec.cause.value}
@@ -105,6 +113,20 @@ def _tell_dropped(attempt: Attempt, role: str, written: Written) -> None:
     if not written.rows:
         found = "; ".join(written.dropped) or "it is empty"
         raise UserFault(Reason.NO_TRAINABLE_ROWS, f"no row of the {role} data set can be trained on: {found}")
+
+
+def _run_from(
+    checkpoint: Checkpoint | None, attempt: Attempt, spec: TrainingSpec, weights: Weights, places: Places
+) -> JsonObject:
+    """Train on; a checkpoint that turns out to be unreadable stands in no further attempt's way."""
+    try:
+        return _run(attempt, spec, weights, places)
+    except Exception as fault:
+        if checkpoint is not None and recognise(faults_of(fault)) in _UNREADABLE:
+            checkpoints.move_away(checkpoint.path, attempt.work / SET_ASIDE)
+            message = f"the checkpoint of step {checkpoint.step} cannot be read: {type(fault).__name__}: {fault}"
+            raise EngineFault(Reason.CHECKPOINT_DAMAGED, message[:LONGEST_MESSAGE]) from fault
+        raise
 
 
 def _run(attempt: Attempt, spec: TrainingSpec, weights: Weights, places: Places) -> JsonObject:

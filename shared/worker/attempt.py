@@ -20,13 +20,17 @@ _ENCODE = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _OUTCOMES = {Control.STOP: Outcome.STOPPED, Control.PAUSE: Outcome.PAUSED, Control.PREEMPT: Outcome.PREEMPTED}
 
 
-class UserFault(Exception):
-    """The job cannot succeed as the user asked for it; trying again would not help."""
+class EngineFault(Exception):
+    """The engine knows why it cannot go on, better than an exception's words could tell."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+
+class UserFault(EngineFault):
+    """The job cannot succeed as the user asked for it; trying again would not help."""
 
 
 class Result(WireModel):

@@ -16,7 +16,7 @@ from shared.contracts.failures import Reason
 from shared.contracts.work import AttemptSpec, Failure, Outcome
 from shared.kit.artifacts import ArtifactStore
 from shared.kit.files import write_atomic
-from shared.worker.attempt import Attempt, Result, UserFault
+from shared.worker.attempt import Attempt, EngineFault, Result
 from shared.worker.failures.case import Case
 from shared.worker.failures.diagnosis import diagnose
 from shared.worker.failures.faults import faults_of
@@ -28,7 +28,7 @@ Run = Callable[[Attempt], Result]
 
 def failed(fault: Exception, spec: JsonObject, folder: Path) -> Result:
     """Whose fault an exception is, and whether another attempt may go better."""
-    named, message = (fault.reason, fault.message) if isinstance(fault, UserFault) else (Reason.ENGINE_FAILED, "")
+    named, message = (fault.reason, fault.message) if isinstance(fault, EngineFault) else (Reason.ENGINE_FAILED, "")
     case = Case(faults=faults_of(fault), named=named, message=message, spec=spec, folder=str(folder))
     return Result(outcome=Outcome.FAILED, failure=Failure.model_validate(diagnose(case)))
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -134,6 +136,13 @@ class Laboratory:
                 model_id="m-1", name="tiny", version=1, base=str(made["base"]), template=str(made["template"])
             )
         return self._base
+
+    def variant(self, change: Callable[[Path], None]) -> ModelInput:
+        """The tiny model as it would be had its folder been changed before it was imported."""
+        folder = self.folder / f"variant-{new_id('m')}"
+        shutil.copytree(self.store.materialise(self.base().base), folder, copy_function=shutil.copyfile)
+        change(folder)
+        return self.base().model_copy(update={"base": self.store.put_tree(folder).sha256})
 
     def begin(
         self,

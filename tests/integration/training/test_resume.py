@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.training import checkpoints
 from services.training.checkpoints import MANIFEST
 from shared.contracts.work import AttemptCause, Control, Outcome
 from tests.integration.training.laboratory import QUICK, SUMS, Laboratory, Run
@@ -189,3 +190,20 @@ def test_validation_does_not_disturb_a_resumed_run(laboratory: Laboratory) -> No
     }
     expected = {data["step"]: data["val_loss"] for data in whole.told("metrics_update") if "val_loss" in data}
     assert figures == expected
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "adapter_model.safetensors"])
+def test_a_checkpoint_that_only_looks_whole_fails_one_attempt_and_no_more(laboratory: Laboratory, name: str) -> None:
+    first = interrupt(laboratory, LORA, signal.SIGTERM, Control.PAUSE)
+    newest = max(first.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    step = int(newest.name.split("-")[1])
+    (newest / name).write_bytes(b"not what the trainer wrote" * 40)
+    checkpoints.seal(newest, step)
+    second = resume(laboratory, first, LORA, AttemptCause.RESUME)
+    failure = second.result.failure
+    assert failure is not None
+    assert (failure.reason, failure.failure_class, failure.retryable) == ("checkpoint_damaged", "platform", True)
+    assert failure.message.startswith(f"the checkpoint of step {step} cannot be read: ")
+    third = resume(laboratory, second, LORA, AttemptCause.RETRY)
+    assert third.result.outcome is Outcome.SUCCEEDED, third.result
+    assert third.told("training_rewound")[0]["to_step"] < step

@@ -1,11 +1,14 @@
 """Every stage and kind of fine-tuning trains for real and says what it does."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from shared.contracts.work import Outcome
+from shared.contracts.work import JobKind, Outcome
 from tests.integration.training.laboratory import QUICK, SUMS, Laboratory, Run, conversation
 
 TEXTS: list[dict[str, Any]] = [{"text": f"The sum of {a} and {b} is {a + b}."} for a in range(8) for b in range(8)]
@@ -161,9 +164,81 @@ def test_full_fine_tuning_on_an_adapter_is_refused(laboratory: Laboratory, whole
     assert run.result.failure.reason == "full_on_adapter"
 
 
-def test_a_model_without_weights_is_the_users_fault(laboratory: Laboratory, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    hollow = laboratory.base().model_copy(update={"base": laboratory.store.put_tree(tmp_path).sha256})
-    run = laboratory.train(QUICK, base=hollow)
+def _lose_the_weights(model: Path) -> None:
+    (model / "model.safetensors").unlink()
+
+
+def _cut_the_weights_short(model: Path) -> None:
+    weights = model / "model.safetensors"
+    os.truncate(weights, weights.stat().st_size // 2)
+
+
+def _lose_the_header(model: Path) -> None:
+    (model / "model.safetensors").write_bytes(b"\xff" * 100)
+
+
+def _change_the_config(model: Path, **fields: object) -> None:
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, **fields}))
+
+
+def _widen(model: Path) -> None:
+    _change_the_config(model, intermediate_size=64)
+
+
+def _be_of_an_unknown_kind(model: Path) -> None:
+    _change_the_config(model, model_type="llama9", architectures=["Llama9ForCausalLM"])
+
+
+def _lose_the_tokenizer(model: Path) -> None:
+    for path in model.glob("*token*"):
+        path.unlink()
+
+
+def _know_fewer_tokens_than_the_tokenizer(model: Path) -> None:
+    _change_the_config(model, vocab_size=8)
+    tensors = load_file(model / "model.safetensors")
+    few = {name: tensor[:8].clone() for name, tensor in tensors.items() if "embed_tokens" in name or "lm_head" in name}
+    save_file({**tensors, **few}, model / "model.safetensors", metadata={"format": "pt"})
+
+
+DAMAGES = {
+    "model_missing": _lose_the_weights,
+    "weights_damaged": _cut_the_weights_short,
+    "weights_damaged-header": _lose_the_header,
+    "weights_mismatch": _widen,
+    "model_unusable": _be_of_an_unknown_kind,
+    "tokenizer_missing": _lose_the_tokenizer,
+    "token_out_of_range": _know_fewer_tokens_than_the_tokenizer,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_model_that_cannot_be_used_is_told_by_what_is_wrong_with_it(laboratory: Laboratory, damage: str) -> None:
+    run = laboratory.train({**QUICK, "maxSteps": 2}, base=laboratory.variant(DAMAGES[damage]))
+    failure = run.result.failure
+    assert failure is not None
+    assert (failure.failure_class, failure.reason) == ("user", damage.partition("-")[0]), failure
+
+
+def test_an_adapter_of_another_base_is_told(laboratory: Laboratory, whole: Run) -> None:
+    narrow = laboratory.train({"operation": "make_tiny", "name": "narrow", "fromDataset": "sums", "pretrainSteps": 0,
+                               "hiddenSize": 32, "heads": 2}, kind=JobKind.EXPORT)  # fmt: skip
+    model = narrow.result.result["model"]
+    assert isinstance(model, dict)
+    foreign = laboratory.base().model_copy(
+        update={"base": str(model["base"]), "adapter": whole.result.artifacts[0].sha256}
+    )
+    run = laboratory.train({**QUICK, "maxSteps": 2}, base=foreign)
     assert run.result.failure is not None
-    assert run.result.failure.reason == "model_missing"
+    assert run.result.failure.reason == "adapter_unusable", run.result.failure
+
+
+def test_a_broken_row_is_told_with_its_number_and_its_data_set(laboratory: Laboratory) -> None:
+    broken = {"messages": [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": 2}]}
+    run = laboratory.train(QUICK, rows=[*SUMS[:5], broken, *SUMS])
+    failure = run.result.failure
+    assert failure is not None
+    assert failure.reason == "bad_data_row"
+    assert failure.message.startswith("row 5 (counted from 0) of data set sums@1 cannot be used")
+    assert run.told("log")[-1]["rows"] == [5]
