@@ -116,6 +116,7 @@ SIGNS: tuple[Sign, ...] = (
     Sign(R.OUT_OF_MEMORY_HOST, _kinds("MemoryError", "_ArrayMemoryError", "ArrowMemoryError")),
     Sign(R.OUT_OF_MEMORY_HOST, errnos=frozenset({ENOMEM})),
     Sign(R.OUT_OF_MEMORY_HOST, words=r"can't allocate memory|[Cc]annot allocate memory|std::bad_alloc"),
+    Sign(R.OUT_OF_MEMORY_HOST, words=r"failed to map segment from shared object(?!: Operation not permitted)"),
     Sign(R.OUT_OF_MEMORY_HOST, words=r"DataLoader worker .*(killed by signal: Killed|exited unexpectedly)",
          when=_was_killed_for_memory),
     Sign(R.OUT_OF_MEMORY_HOST, _kinds("ChildFailedError"), log=r"exitcode\s*: -9", when=_was_killed_for_memory),

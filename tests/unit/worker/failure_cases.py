@@ -85,6 +85,10 @@ CASES: list[tuple[str, str, Remains]] = [
                                      "(Cannot allocate memory)"), CODE_1),
     ("out_of_memory_host", traceback("numpy._core._exceptions._ArrayMemoryError: Unable to allocate 40.0 GiB for an "
                                      "array with shape (5368709120,) and data type float64"), CODE_1),
+    ("out_of_memory_host", traceback("ImportError: torch/_C.cpython-311-x86_64-linux-gnu.so: failed to map segment "
+                                     "from shared object"), CODE_1),
+    ("bad_installation", traceback("ImportError: torch/_C.cpython-311-x86_64-linux-gnu.so: failed to map segment "
+                                   "from shared object: Operation not permitted"), CODE_1),
     ("out_of_memory_host", "terminate called after throwing an instance of 'std::bad_alloc'\n"
                            "  what():  std::bad_alloc\n", Remains(signal=6)),
     ("out_of_memory_host", traceback("RuntimeError: DataLoader worker (pid 3181) is killed by signal: Killed. "),
