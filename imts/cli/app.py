@@ -15,6 +15,7 @@ from imts.cli.submit import analyse, evaluate, train
 from imts.cli.tracking import bridge, sync
 from imts.cli.up import up
 from imts.cli.watch import watch
+from imts.cli.why import why
 from imts.cli.workers import workers
 from imts.client.errors import ClientError, ImtsApiError, ServerUnreachable
 
@@ -37,6 +38,7 @@ for command in (
     evaluate,
     jobs,
     watch,
+    why,
     stop,
     pause,
     resume,

@@ -64,7 +64,11 @@ def resume(job: JobArgument, as_json: AsJson = False) -> None:
         show_job(client.jobs.resume(job), as_json=as_json)
 
 
-def retry(job: JobArgument, as_json: AsJson = False) -> None:
+def retry(
+    job: JobArgument,
+    suggested: Annotated[bool, typer.Option("--suggested", help="With the changes that `imts why` names.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Start a new job with the spec of an ended one."""
     with connect() as client:
-        show_job(client.jobs.retry(job), as_json=as_json)
+        show_job(client.jobs.retry(job, suggested=suggested), as_json=as_json)

@@ -11,6 +11,7 @@ from rich.table import Table
 from shared.contracts import events
 from shared.contracts.base import JsonObject
 from shared.contracts.events import Event
+from shared.contracts.failures import Reason
 
 _FIGURES = {
     "epoch": "epoch",
@@ -28,6 +29,16 @@ _LINE_EVERY_S = 2.0
 
 def _number(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _failure(attempt: int | None, failure: object) -> str | None:
+    """An attempt's failure in one line; a user's own stop is no news to them."""
+    if not isinstance(failure, dict) or failure.get("reason") == Reason.STOPPED_BY_USER:
+        return None
+    suggestion = failure.get("suggestion")
+    advice = suggestion.get("advice") if isinstance(suggestion, dict) else None
+    told = f"attempt {attempt} failed: {failure.get('reason')} (class {failure.get('failure_class')})"
+    return f"{told}; {advice}" if advice else told
 
 
 class Story:
@@ -62,6 +73,8 @@ class Story:
             return f"back to step {self.done}: {data.get('cause')}"
         elif event.event_type == events.COMPACTED:
             return f"events up to number {data.get('through')} are no longer kept"
+        elif event.event_type == events.ATTEMPT_ENDED:
+            return _failure(event.attempt, data.get("failure"))
         elif event.event_type == events.ATTEMPT_LOG_INCOMPLETE:
             return f"events of attempt {data.get('attempt')} are missing: its machine is gone"
         return None

@@ -58,9 +58,10 @@ class Jobs:
         """Ask a job to stop; it saves a checkpoint first."""
         return self._transport.post(f"/api/jobs/{job_id}/stop", JobView)
 
-    def retry(self, job_id: str) -> JobView:
-        """Start a new job with the spec of an ended one."""
-        return self._transport.post(f"/api/jobs/{job_id}/retry", JobView)
+    def retry(self, job_id: str, *, suggested: bool = False) -> JobView:
+        """Start a new job with the spec of an ended one, mended as its failure suggests if asked."""
+        query = "?suggested=true" if suggested else ""
+        return self._transport.post(f"/api/jobs/{job_id}/retry{query}", JobView)
 
     def pause(self, job_id: str) -> JobView:
         """Ask a job to end at a checkpoint, from which `resume` goes on."""

@@ -10,6 +10,7 @@ from orchestrator.api.artifacts import add_artifact_route
 from orchestrator.api.job_views import answer, attempt_of, job_view, move_of
 from orchestrator.api.pagination import (
     AfterSeq,
+    AsSuggested,
     AttemptNumber,
     EventLimit,
     JobCursor,
@@ -151,11 +152,12 @@ def _add_wishes(routes: APIRouter, kind: JobKind | None) -> None:
         intake: IntakeDep,
         caller: CallerDep,
         response: Response,
+        suggested: AsSuggested = False,
         idempotency_key: IdempotencyKeyHeader = None,
     ) -> JobView:
-        """A new job with the spec and the very inputs of one that is over."""
+        """A new job with the spec and the very inputs of one that is over, mended as its failure suggests if asked."""
         requester = Requester(caller.name, idempotency_key=idempotency_key)
-        return answer(await retry_job(units, intake, job_id, kind, requester), response)
+        return answer(await retry_job(units, intake, job_id, kind, requester, as_suggested=suggested), response)
 
 
 def _job_routes(path: str, kind: JobKind | None) -> APIRouter:

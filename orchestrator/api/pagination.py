@@ -10,4 +10,5 @@ AfterSeq = Annotated[int, Query(ge=0, le=2**53 - 1, description="number of the l
 EventLimit = Annotated[int, Query(ge=1, le=1000)]
 LogOffset = Annotated[int, Query(ge=0, le=2**53 - 1, description="`nextOffset` of the slice before")]
 LogLimit = Annotated[int, Query(ge=1, le=1 << 20)]
+AsSuggested = Annotated[bool, Query(description="with the changes in `failure.suggestion.patch`")]
 AttemptNumber = Annotated[int | None, Query(ge=1, le=999_999)]

@@ -131,13 +131,16 @@ class Intake:
         digest = request_hash(submission.kind, requester.project, submission.spec, submission.terms)
         return await self._add(draft, requester, digest, submission)
 
-    async def resubmit(self, job: Job, requester: Requester) -> Submitted:
-        """A new job with the spec and the very inputs of an earlier one."""
+    async def resubmit(self, job: Job, requester: Requester, changes: JsonObject) -> Submitted:
+        """A new job with the spec, but for `changes`, and the very inputs of an earlier one."""
         draft = replace(
-            _blank(job.kind, job.project, job.spec, job.terms, self._clock.now()),
+            _blank(job.kind, job.project, {**job.spec, **changes}, job.terms, self._clock.now()),
             inputs=job.inputs, max_retries=job.max_retries, retry_of=job.job_id,
         )  # fmt: skip
-        return await self._add(draft, requester, request_hash("retry", job.project, {"retryOf": job.job_id}), None)
+        digest = request_hash(
+            "retry", job.project, {"retryOf": job.job_id, **({"changes": changes} if changes else {})}
+        )
+        return await self._add(draft, requester, digest, None)
 
     async def _add(self, draft: Job, requester: Requester, digest: str, submission: Submission | None) -> Submitted:
         key = None

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,61 @@ def test_jobs_are_listed_with_whole_ids_in_a_pipe(server: FakeServer) -> None:
 def test_a_verb_answers_the_job(server: FakeServer, verb: str) -> None:
     server.answers["POST", f"/api/jobs/{JOB_ID}/{verb}"] = 202, job_view("stopping")
     assert json.loads(imts(server.url, verb, JOB_ID, "--json").stdout)["status"] == "stopping"
+
+
+FAILURE = {
+    "class": "user", "reason": "out_of_memory_gpu", "message": "the job needs more memory than the GPU has",
+    "retryable": False,
+    "evidence": [
+        {"source": "exit", "text": "ended with code 1", "figures": {"code": 1}, "at": NOW, "offset": None},
+        {"source": "log", "text": "CUDA out of memory.", "figures": {}, "at": None, "offset": 812},
+    ],
+    "suggestion": {"advice": "halve batchSize", "patch": {"batchSize": 2, "gradientAccumulationSteps": 2}},
+}  # fmt: skip
+
+
+def serve_failure(server: FakeServer, *failures: dict[str, Any] | None) -> None:
+    """A job whose last attempt's failure is the job's own."""
+    server.answers["GET", f"/api/jobs/{JOB_ID}"] = {
+        **job_view("failed"), "spec": {"batchSize": 4}, "failure": failures[-1],
+    }  # fmt: skip
+    tries = [
+        {
+            "attemptId": f"{JOB_ID}.{number}", "number": number, "cause": "first", "outcome": "failed",
+            "failure": failure, "createdAt": NOW, "endedAt": NOW,
+        }
+        for number, failure in enumerate(failures, 1)
+    ]  # fmt: skip
+    server.answers["GET", f"/api/jobs/{JOB_ID}/attempts"] = {"data": tries}
+
+
+def test_why_explains_a_failure_and_how_to_retry(server: FakeServer) -> None:
+    serve_failure(server, {**FAILURE, "reason": "earlier"}, FAILURE)
+    done = imts(server.url, "why", JOB_ID)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[2:] == [
+        "attempt 2: out_of_memory_gpu (class user)",
+        "  the job needs more memory than the GPU has",
+        "  exit         ended with code 1",
+        "  log@812      CUDA out of memory.",
+        "  what to do   halve batchSize",
+        "  change       batchSize 4 → 2, gradientAccumulationSteps 2",
+        f"               imts retry {JOB_ID} --suggested",
+    ]
+    assert json.loads(imts(server.url, "why", JOB_ID, "--json").stdout)["data"][0]["failure"]["reason"] == "earlier"
+
+
+def test_why_shows_attempts_that_were_made_up_for(server: FakeServer) -> None:
+    serve_failure(server, FAILURE, None)
+    told = imts(server.url, "why", JOB_ID).stdout
+    assert "attempt 1: out_of_memory_gpu" in told
+    assert "the job:" not in told
+
+
+def test_a_retry_as_suggested_asks_for_it(server: FakeServer) -> None:
+    server.answers["POST", f"/api/jobs/{JOB_ID}/retry"] = 202, job_view()
+    assert imts(server.url, "retry", JOB_ID, "--suggested").returncode == 0
+    assert server.asked[0].query == {"suggested": "true"}
 
 
 def test_logs_are_followed_through_a_second_attempt_to_the_end(server: FakeServer) -> None:

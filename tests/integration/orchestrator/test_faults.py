@@ -43,6 +43,36 @@ def test_a_users_fault_is_never_tried_again(mesh: Mesh) -> None:
     assert mesh.until(job_id, "failed")["attempt"] == 1
 
 
+def test_a_failure_is_passed_on_whole_and_its_suggestion_makes_the_next_job(mesh: Mesh) -> None:
+    job_id = mesh.submit(batchSize=8)
+    mesh.until(job_id, "running")
+    told = {
+        **USERS_FAULT, "reason": "out_of_memory_gpu",
+        "evidence": [{"source": "exit", "text": "ended with code 1", "figures": {"code": 1}}],
+        "suggestion": {"advice": "halve batchSize", "patch": {"batchSize": 4, "gradientAccumulationSteps": 2}},
+    }  # fmt: skip
+    mesh.worker.end(f"{job_id}.1", Outcome.FAILED, failure=told)
+    failure = mesh.until(job_id, "failed")["failure"]
+    assert failure == mesh.attempts(job_id)[0]["failure"]
+    assert failure["suggestion"] == told["suggestion"]
+    assert failure["evidence"][0]["figures"] == {"code": 1}
+    answer = mesh.http.post(f"/api/jobs/{job_id}/retry", params={"suggested": True})
+    assert answer.status_code == 202, answer.text
+    made = answer.json()
+    assert made["retryOf"] == job_id
+    assert made["spec"] == {**mesh.job(job_id)["spec"], "batchSize": 4, "gradientAccumulationSteps": 2}
+
+
+def test_a_retry_without_anything_to_change_says_so(mesh: Mesh) -> None:
+    job_id = mesh.submit()
+    assert mesh.http.post(f"/api/jobs/{job_id}/stop").status_code == 202
+    stopped = mesh.until(job_id, "stopped")
+    assert (stopped["failure"]["class"], stopped["failure"]["reason"]) == ("user", "stopped_by_user")
+    answer = mesh.http.post(f"/api/jobs/{job_id}/retry", params={"suggested": True})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (422, "no_suggestion", "suggested")
+
+
 def test_preemption_costs_no_retry(mesh: Mesh) -> None:
     job_id = mesh.submit(maxRetries=0)
     for number in (1, 2, 3):

@@ -8,6 +8,8 @@ from rich.console import Console
 from imts.cli.live import Story, follow
 from shared.contracts.base import JsonObject
 from shared.contracts.events import Event
+from shared.contracts.failures import Reason
+from shared.contracts.work import Failure
 
 
 def event(seq: int, event_type: str, data: JsonObject) -> Event:
@@ -57,6 +59,16 @@ def test_a_rewind_moves_the_bar_back_and_says_why() -> None:
 def test_a_thinned_log_says_what_it_lacks() -> None:
     said = Story("job").take(event(90, "compacted", {"through": 90}))
     assert said == "events up to number 90 are no longer kept"
+
+
+def test_a_failed_attempt_says_whose_fault_and_what_to_do() -> None:
+    story = Story("job")
+    failure = Failure.of(Reason.DISK_FULL).model_dump(mode="json")
+    said = story.take(event(1, "attempt_ended", {"outcome": "failed", "failure": failure}))
+    assert said == f"attempt 1 failed: disk_full (class infrastructure); {Reason.DISK_FULL.advice}"
+    assert story.take(event(2, "attempt_ended", {"outcome": "succeeded", "failure": None})) is None
+    stopped = Failure.of(Reason.STOPPED_BY_USER).model_dump(mode="json")
+    assert story.take(event(3, "attempt_ended", {"outcome": "stopped", "failure": stopped})) is None
 
 
 def test_work_without_training_steps_shows_what_it_counts() -> None:
