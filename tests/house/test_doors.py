@@ -1,10 +1,12 @@
 """One outside library has one door; faults, the environment and printing have theirs."""
 
 import ast
+import subprocess
+import sys
 
 import pytest
 
-from tools.source import Module, modules
+from tools.source import ROOT, Module, modules
 
 DOORS = {
     "alembic": ("shared/kit/migrations.py", "/migrations/"),
@@ -88,3 +90,12 @@ def test_log_messages_are_constants(module: Module) -> None:
         and isinstance(node.args[0], ast.JoinedStr)
     ]
     assert formatted == []
+
+
+def test_a_shepherd_imports_nothing_but_the_standard_library() -> None:
+    told = (
+        "import sys; known = set(sys.modules); import shared.worker.shepherd; "
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - known})"
+    )
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert set(found.stdout.split()) - sys.stdlib_module_names == {"setproctitle", "shared"}
