@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 
+from services.stream.counting import Reason, dropped, sse_delivered, sse_listeners
 from services.stream.fanout import Fanout, Subscription
 from services.stream.frames import HEARTBEAT, sse_end, sse_farewell
 from services.stream.settings import StreamSettings
@@ -38,6 +39,7 @@ class AsgiListener:
         ends_at = time.monotonic() + life
         yield self._first_words
         place = await self._fanout.follow(self._topic, self._after, self._wake.set)
+        sse_listeners.inc()
         try:
             async for piece in self._follow(place, ends_at):
                 yield piece
@@ -46,13 +48,16 @@ class AsgiListener:
             if place.is_between_events:
                 yield self._farewell(place, "log_unreadable")
         finally:
+            sse_listeners.dec()
             self._fanout.leave(place)
 
     async def _follow(self, place: Subscription, ends_at: float) -> AsyncIterator[bytes]:
         while not place.has_ended:
             self._wake.clear()
+            before = place.seq
             if piece := await place.chunk(PIECE):
                 yield piece
+                sse_delivered.inc(place.seq - before)
             if place.is_between_events and (reason := self._reason_to_go(ends_at)):
                 yield self._farewell(place, reason)
                 return
@@ -60,12 +65,13 @@ class AsgiListener:
                 yield HEARTBEAT
         yield sse_end(place.seq)
 
-    def _reason_to_go(self, ends_at: float) -> str:
+    def _reason_to_go(self, ends_at: float) -> Reason | None:
         if self._is_stopping:
             return "shutting_down"
-        return "life_cap" if time.monotonic() >= ends_at else ""
+        return "life_cap" if time.monotonic() >= ends_at else None
 
-    def _farewell(self, place: Subscription, reason: str) -> bytes:
+    def _farewell(self, place: Subscription, reason: Reason) -> bytes:
+        dropped(reason)
         return sse_farewell(reason, place.seq, self._settings.farewell_retry_ms)
 
     async def _woken(self) -> bool:

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from services.stream.counting import Reason, dropped, sse_delivered
 from services.stream.fanout import Feed
 from services.stream.frames import Frame, sse_end, sse_farewell
 from services.stream.handoff import Heir
@@ -58,8 +59,10 @@ class Listener(Heir):
                 self.transport.write(words)
             self.transport.close()
 
-    def farewell(self, reason: str, retry_ms: int) -> None:
+    def farewell(self, reason: Reason, retry_ms: int) -> None:
         """Ask the client to come again, each at a time of its own."""
+        if not self.is_leaving:
+            dropped(reason)
         self.say_last(sse_farewell(reason, self.group.place[0], retry_ms))
 
     def beat(self, words: bytes) -> None:
@@ -106,7 +109,12 @@ class Crowd:
         self._ended_at: int | None = None
         self._is_due = False
         self._refill: asyncio.Task[None] | None = None
-        feed.watchers.add(self.schedule)
+        feed.watchers[self.schedule] = self.reached
+
+    def reached(self) -> int:
+        """The last event that the listener furthest behind has; may be asked from another thread."""
+        stalled = [listener.group.place for listener in list(self.stalled) if listener.crowd is self]
+        return min([*self._groups, *stalled], default=(self.feed.newest, 0))[0]
 
     def schedule(self) -> None:
         """Pump in this turn of the loop, once however often it is asked."""
@@ -177,11 +185,16 @@ class Crowd:
         for fd in lost:
             group.members.pop(fd).transport.abort()
         slow = [(group.members.pop(fd), sent) for fd, sent in full]
-        self._move(group, moved(place, run, size))
+        reached = moved(place, run, size)
+        count = len(group.members) * (reached[0] - place[0])
+        self._move(group, reached)
         for listener, sent in slow:
             rest = chunk[sent : sent + _PARKED]
             listener.transport.write(rest)
-            self.place(listener, moved(place, run, sent + len(rest)))
+            reached = moved(place, run, sent + len(rest))
+            count += reached[0] - place[0]
+            self.place(listener, reached)
+        sse_delivered.inc(count)
 
     def _move(self, group: Group, place: Place) -> None:
         group.place = place
@@ -229,6 +242,6 @@ class Crowd:
 
     def close(self) -> None:
         """Nobody listens any more."""
-        self.feed.watchers.discard(self.schedule)
+        del self.feed.watchers[self.schedule]
         if self._refill is not None:
             self._refill.cancel()

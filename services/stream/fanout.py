@@ -9,7 +9,10 @@ from services.stream.log.entries import Record
 from services.stream.log.reading import LogReader
 from services.stream.ring import Place, Ring, moved
 from shared.kit.errors import NotFound, Unavailable
+from shared.kit.metrics import Counter
 from shared.kit.tasks import in_thread
+
+ring_misses = Counter("stream_ring_misses_total", "Pages of the log read for listeners whom the ring cannot serve")
 
 _PAGE = 500
 _SHELVES = 4
@@ -26,8 +29,8 @@ class Feed:
         self.ring = ring
         self.newest = 0
         """How far the log is known to reach."""
-        self.watchers: set[Wake] = set()
-        """Called when it reaches further."""
+        self.watchers: dict[Wake, Callable[[], int]] = {}
+        """Called when it reaches further; each knows the last event that its listeners have."""
         self._reader = reader
         self._reading = asyncio.Lock()
         # Pages for those far behind, shared like the ring: a listener never holds events of its own.
@@ -45,6 +48,10 @@ class Feed:
             for wake in self.watchers:
                 wake()
 
+    def furthest_behind(self) -> int:
+        """How many events the listener furthest behind has still to get; may be asked from another thread."""
+        return max((self.newest - reached() for reached in list(self.watchers.values())), default=0)
+
     async def refresh(self) -> None:
         """Ask the log how far it reaches."""
         self.advance((await in_thread(self._reader.position, self.topic)).last_seq)
@@ -59,6 +66,7 @@ class Feed:
         async with self._reading:
             if (ring := self.held(seq)) is not None:
                 return ring
+            ring_misses.inc()
             try:
                 records, _ = await in_thread(self._reader.page, self.topic, seq, _PAGE)
             except NotFound as fault:
@@ -143,6 +151,10 @@ class Fanout:
         """How many places in topics are held; a WebSocket has one a topic."""
         return sum(feed.listeners for feed in self._feeds.values())
 
+    def furthest_behind(self) -> int:
+        """How many events the listener furthest behind has still to get."""
+        return max((feed.furthest_behind() for feed in list(self._feeds.values())), default=0)
+
     def committed(self, records: Mapping[str, list[Record]]) -> None:
         """This process wrote these records."""
         for topic, fresh in records.items():
@@ -184,10 +196,11 @@ class Fanout:
     async def follow(self, topic: str, after: int, wake: Wake) -> Subscription:
         """Listen to `topic` after `after`, until `leave`; `wake` is called when there is more."""
         feed = await self.open(topic)
-        feed.watchers.add(wake)
-        return Subscription(feed, after, wake)
+        subscription = Subscription(feed, after, wake)
+        feed.watchers[wake] = lambda: subscription.seq
+        return subscription
 
     def leave(self, subscription: Subscription) -> None:
         """Listen no longer."""
-        subscription.feed.watchers.discard(subscription.wake)
+        del subscription.feed.watchers[subscription.wake]
         self.close(subscription.feed)

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Iterator
 
+from services.stream.counting import dropped, sse_listeners
 from services.stream.crowd import Crowd, Listener
 from services.stream.fanout import Fanout
 from services.stream.frames import HEARTBEAT
@@ -41,6 +42,7 @@ class Hub:
         life = self._settings.max_life_s * random.uniform(0.9, 1.0)  # noqa: S311 - spreads load, guards nothing
         listener = Listener(crowd, after, time.monotonic() + life)
         self._members.setdefault(topic, set()).add(listener)
+        sse_listeners.inc()
         return listener
 
     def leave(self, listener: Listener) -> None:
@@ -48,6 +50,7 @@ class Hub:
         feed = listener.crowd.feed
         members = self._members[feed.topic]
         members.discard(listener)
+        sse_listeners.dec()
         if not members:
             del self._members[feed.topic]
             self._crowds.pop(feed.topic).close()
@@ -85,4 +88,5 @@ class Hub:
                 return
             del self._stalled[listener]
             logger.info("a listener took nothing for {} s and was let go", self._settings.send_timeout_s)
+            dropped("stalled")
             listener.transport.abort()

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from services.stream import handoff
+from services.stream import counting, handoff
 from services.stream.bridges.wakeups import Watch
 from services.stream.fanout import Fanout
 from services.stream.hub import Hub
@@ -43,6 +43,7 @@ class Stream:
         self.curves = CurveReader(self.log)
         self._sweeper = Sweeper(self.log, SystemClock(), settings.retention_sweep_s)
         self.fanout = Fanout(self.reader, settings.ring_events, settings.ring_bytes)
+        counting.watch(self.fanout)
         self.hub = Hub(self.fanout, settings)
         self._watch = Watch(self.fanout, self.reader, settings.poll_s, settings.safety_poll_s)
         room = Room(settings.max_waiting_appends, settings.max_waiting_bytes)

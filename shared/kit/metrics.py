@@ -40,6 +40,8 @@ class PeerGauges:
         """Whether calls are held back."""
         PEER_CIRCUIT.labels(*self._labels).set(is_open)
 
+__all__ = ["Counter", "Gauge", "Histogram", "RequestMetrics", "metrics_page"]
+
 
 class RequestMetrics:
     """ASGI middleware: counts by route template, so that ids in paths make no new series."""

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import WebSocket
 
 from services.stream.api.resume import find_start
+from services.stream.counting import dropped, websocket_delivered
 from services.stream.fanout import Subscription
 from services.stream.wiring import Stream
 from shared.contracts.events import FAREWELL, HEARTBEAT, RESET, STREAM_END
@@ -101,6 +102,9 @@ class Conversation:
             del self._due[topic]
             if place := self._followed.get(topic):
                 await self._deliver_run(topic, place)
+        if self._is_closed:
+            return
+        dropped("life_cap")
         retry = random.randint(self._settings.farewell_retry_ms // 2, self._settings.farewell_retry_ms * 2)  # noqa: S311
         reached = {topic: place.seq for topic, place in self._followed.items()}
         await self.say(FAREWELL, reason="life_cap", retry_ms=retry, topics=reached)
@@ -115,10 +119,15 @@ class Conversation:
 
     async def _deliver_run(self, topic: str, place: Subscription) -> None:
         run = await place.frames(_RUN)
-        for frame in run:
-            if self._followed.get(topic) is not place:
-                return
-            await self._send(frame.message(topic))
+        sent = 0
+        try:
+            for frame in run:
+                if self._followed.get(topic) is not place:
+                    return
+                await self._send(frame.message(topic))
+                sent += 1
+        finally:
+            websocket_delivered.inc(sent)
         if place.has_ended:
             await self._end(topic, place.seq)
         elif run:

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.stream.api.resume import find_start, parse_last_event_id
 from services.stream.asgi import AsgiListener
+from services.stream.counting import dropped
 from services.stream.dependencies import AfterSeq, JobQuery, TheStream, TopicPath
 from services.stream.frames import WELCOME, sse_end, sse_reset
 from services.stream.handoff import HandoffProtocol, exchange_of
@@ -71,6 +72,7 @@ class EventStream(Response):
         try:
             await response(scope, receive, send)
         except SendTimeoutError:
+            dropped("stalled")
             logger.info("a listener took nothing for {} s and was let go", settings.send_timeout_s)
             if exchange is not None:
                 exchange.abort()

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 from pydantic import Field, ValidationError
 
 from services.stream.api.conversation import Conversation
+from services.stream.counting import dropped, websockets
 from services.stream.dependencies import AfterSeq, TheStream
 from services.stream.handoff import socket_of
 from services.stream.turnstile import is_foreign
@@ -73,6 +74,7 @@ async def converse(
     connection = socket_of(socket.scope)
     await socket.accept()
     conversation = Conversation(socket, stream)
+    websockets.inc()
     try:
         async with asyncio.TaskGroup() as tasks:
             delivery = tasks.create_task(conversation.deliver())
@@ -83,10 +85,13 @@ async def converse(
     except* WebSocketDisconnect:
         pass
     except* TimeoutError:
+        dropped("stalled")
         logger.info("a listener took nothing for {} s and was let go", stream.settings.send_timeout_s)
         if connection is not None:
             connection.abort()
     except* Unavailable:
+        dropped("log_unreadable")
         await socket.close(_TRY_AGAIN_LATER, "the log cannot be read right now; resume by seq")
     finally:
+        websockets.dec()
         conversation.leave()
