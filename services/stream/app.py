@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from services.stream.api import metrics, retention, sse, tickets, topics, trainer_status, websocket
+from services.stream.api.express import Express
 from services.stream.settings import StreamSettings
 from services.stream.turnstile import TicketTurnstile
 from services.stream.wiring import Stream
@@ -52,6 +53,7 @@ def create_app(settings: StreamSettings) -> FastAPI:
         turnstile=TicketTurnstile(passes),
         ready=ready,
         peers=[orchestrator],
+        express=Express,
         body_limits={"/v1/topics/": settings.max_append_bytes},
     )
     app.state.tickets = passes

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from services.stream.counting import Reason, dropped, sse_delivered
 from services.stream.fanout import Feed
@@ -15,6 +16,8 @@ from shared.kit.logs import logger
 
 _CHUNK = 64 * 1024
 """Most that one listener is written in one turn of the loop."""
+_KEPT = 16
+"""Chunks kept while somebody is behind."""
 _PARKED = 16 * 1024
 """Most that waits in memory for a listener whose socket is full; the rest of what it misses stays a number."""
 
@@ -98,6 +101,14 @@ class Listener(Heir):
         self.farewell("shutting_down", 1000)
 
 
+class Chunk(NamedTuple):
+    """What follows a place, joined, and the place after it."""
+
+    data: bytes
+    reached: Place
+    run: Sequence[Frame]
+
+
 class Crowd:
     """Everybody handed over who follows one topic, grouped by what they have."""
 
@@ -109,6 +120,7 @@ class Crowd:
         self._ended_at: int | None = None
         self._is_due = False
         self._refill: asyncio.Task[None] | None = None
+        self._full_chunks: dict[Place, Chunk] = {}
         feed.watchers[self.schedule] = self.reached
 
     def reached(self) -> int:
@@ -148,7 +160,9 @@ class Crowd:
         self._is_due = False
         if self._send(self.feed.ring):
             self.schedule()
-        elif self._refill is None and self._behind():
+        elif not self._behind():
+            self._full_chunks.clear()
+        elif self._refill is None:
             self._refill = asyncio.create_task(self._refill_from_log())
             self._refill.add_done_callback(self._refilled)
 
@@ -156,23 +170,36 @@ class Crowd:
         """Write each group one chunk of what `source` has for it; whether there may be more."""
         has_more = False
         for group in self._behind():
-            if run := source.after(group.place[0], max_bytes=_CHUNK):
-                self._write(group, run)
-                has_more = has_more or (run[-1].seq < min(self.feed.newest, source.last_seq) or bool(group.place[1]))
+            if (chunk := self._chunk(source, group.place)) is not None:
+                self._write(group, chunk)
+                has_more = has_more or chunk.reached[0] < min(self.feed.newest, source.last_seq)
         return has_more
 
-    def _write(self, group: Group, run: Sequence[Frame]) -> None:
-        place = group.place
-        del self._groups[place]
+    def _chunk(self, source: Ring, place: Place) -> Chunk | None:
+        if (known := self._full_chunks.get(place)) is not None:
+            return known
+        if not (run := source.after(place[0], max_bytes=_CHUNK)):
+            return None
         joined = run[0].sse if len(run) == 1 else b"".join([frame.sse for frame in run])
-        chunk = joined if place[1] == 0 and len(joined) <= _CHUNK else joined[place[1] : place[1] + _CHUNK]
-        size = len(chunk)
+        data = joined if place[1] == 0 and len(joined) <= _CHUNK else joined[place[1] : place[1] + _CHUNK]
+        chunk = Chunk(data, moved(place, run, len(data)), run)
+        if run[-1].seq < source.last_seq:
+            # Events never change, so a full chunk serves everybody who comes to this place.
+            if len(self._full_chunks) == _KEPT:
+                self._full_chunks.clear()
+            self._full_chunks[place] = chunk
+        return chunk
+
+    def _write(self, group: Group, chunk: Chunk) -> None:
+        place, run, data = group.place, chunk.run, chunk.data
+        del self._groups[place]
+        size = len(data)
         write = os.write
         full: list[tuple[int, int]] = []
         lost: list[int] = []
         for fd in group.members:
             try:
-                sent = write(fd, chunk)
+                sent = write(fd, data)
             except BlockingIOError:
                 sent = 0
             except OSError:
@@ -185,11 +212,10 @@ class Crowd:
         for fd in lost:
             group.members.pop(fd).transport.abort()
         slow = [(group.members.pop(fd), sent) for fd, sent in full]
-        reached = moved(place, run, size)
-        count = len(group.members) * (reached[0] - place[0])
-        self._move(group, reached)
+        count = len(group.members) * (chunk.reached[0] - place[0])
+        self._move(group, chunk.reached)
         for listener, sent in slow:
-            rest = chunk[sent : sent + _PARKED]
+            rest = data[sent : sent + _PARKED]
             listener.transport.write(rest)
             reached = moved(place, run, sent + len(rest))
             count += reached[0] - place[0]

@@ -137,11 +137,13 @@ def create_application(
     body_limits: Mapping[str, int] | None = None,
     own_credentials: frozenset[str] = frozenset(),
     turnstile: Turnstile = lambda _: None,
+    express: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> FastAPI:
     """A service's app: its routers behind the gate, the house's routes, one error body.
 
     `body_limits` maps path prefixes to other body limits, the longest prefix wins; paths in `own_credentials` check
-    their caller themselves; `turnstile` admits callers without a header; `/readyz` tells how `peers` answer.
+    their caller themselves; `turnstile` admits callers without a header; `express` answers admitted requests before
+    FastAPI looks at them, or passes them on; `/readyz` tells how `peers` answer.
     """
     app = FastAPI(
         title=f"IMTS {service}", summary=summary, version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -154,6 +156,8 @@ def create_application(
     install_swagger(app)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, limits_by_path=body_limits or {})
+    if express is not None:
+        app.add_middleware(express)
     app.add_middleware(Entrance, gate=gate, own_credentials=own_credentials, turnstile=turnstile)
     app.add_middleware(RequestMetrics, service=service)
     return app

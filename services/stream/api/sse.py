@@ -23,6 +23,10 @@ routes = api_router(tag="live")
 
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="Wins over `after`")]
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+_HEAD = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    *((name.encode(), value.encode()) for name, value in _HEADERS.items()),
+]
 _NEVER_S = 10**9
 """The pings of sse-starlette could fall into the middle of an event."""
 _GRACE_S = 1.0
@@ -35,7 +39,8 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(self, stream: Stream, topic: str, after: int, first_words: bytes, status_code: int = 200) -> None:
-        super().__init__(None, status_code, _HEADERS)
+        super().__init__(None, status_code)
+        self.raw_headers = list(_HEAD)
         self._stream = stream
         self._topic = topic
         self._after = after
@@ -53,7 +58,7 @@ class EventStream(Response):
         listener = await hub.join(self._topic, self._after)
         is_taken = False
         try:
-            is_taken = await exchange.hand_over(send, _head(self), listener)
+            is_taken = await exchange.hand_over(send, self.raw_headers, listener)
         finally:
             if not is_taken:
                 hub.leave(listener)
@@ -78,11 +83,8 @@ class EventStream(Response):
                 exchange.abort()
 
 
-def _head(response: Response) -> list[tuple[bytes, bytes]]:
-    return [header for header in response.raw_headers if header[0] != b"content-length"]
-
-
-async def _respond(stream: Stream, topic: str, last_event_id: str | None, after: int) -> Response:
+async def respond(stream: Stream, topic: str, last_event_id: str | None, after: int) -> Response:
+    """The stream of `topic` from `Last-Event-ID`, else from `after`; a finished one is answered whole."""
     start = await find_start(stream, topic, parse_last_event_id(last_event_id, after))
     first_words = WELCOME + (sse_reset(start.reset, start.last_seq) if start.reset else b"")
     if start.is_over:
@@ -99,7 +101,7 @@ async def follow_job(
     A job that has no event yet is waited for. Who asks beyond the log gets `reset` with the log's `last_seq` and
     goes on from there; a log that was deleted says `reset` and ends, a thinned one begins with `compacted`.
     """
-    return await _respond(stream, job_topic(job_id), last_event_id, after)
+    return await respond(stream, job_topic(job_id), last_event_id, after)
 
 
 @routes.get("/v1/topics/{topic}/stream", response_class=EventStream)
@@ -107,4 +109,4 @@ async def follow_topic(
     topic: TopicPath, stream: TheStream, after: AfterSeq = 0, last_event_id: LastEventId = None
 ) -> Response:
     """The same for any topic."""
-    return await _respond(stream, topic, last_event_id, after)
+    return await respond(stream, topic, last_event_id, after)

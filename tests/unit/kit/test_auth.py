@@ -72,6 +72,15 @@ def test_a_token_expires_and_another_secret_signs_nothing() -> None:
     assert ServiceTokens("training", SERVICE_SECRET).verify(forged) is None
 
 
+def test_a_token_that_was_seen_before_expires_all_the_same() -> None:
+    now = [1_000_000.0]
+    token = ServiceTokens("orchestrator", SERVICE_SECRET, now=lambda: 1_000_000.0).issue("training")
+    reader = ServiceTokens("training", SERVICE_SECRET, now=lambda: now[0])
+    for seconds, is_good in ((0, True), (150, True), (151, False), (149, True)):
+        now[0] = 1_000_000.0 + seconds
+        assert (reader.verify(token) is not None) is is_good
+
+
 def test_a_token_that_was_changed_is_refused() -> None:
     mark, name, moment, signature = ServiceTokens("orchestrator", SERVICE_SECRET).issue("stream").split(".")
     verify = ServiceTokens("stream", SERVICE_SECRET).verify
