@@ -38,8 +38,8 @@ def _tracking(folder: Path, _: argparse.Namespace) -> list[Figure]:
     return tracking.measure(folder)
 
 
-def _fanout(folder: Path, _: argparse.Namespace) -> list[Figure]:
-    return fanout.measure(folder)
+def _fanout(part: Callable[[Path], list[Figure]]) -> Callable[[Path, argparse.Namespace], list[Figure]]:
+    return lambda folder, _: part(folder)
 
 
 def _history(folder: Path, _: argparse.Namespace) -> list[Figure]:
@@ -62,7 +62,11 @@ MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "memory": _memory,
     "overhead": _overhead,
     "callbacks": _callbacks,
-    "fanout": _fanout,
+    "fanout-load": _fanout(fanout.load),
+    "fanout-saturation": _fanout(fanout.saturation),
+    "fanout-topics": _fanout(fanout.many_topics),
+    "fanout-storm": _fanout(fanout.storm),
+    "fanout-idle": _fanout(fanout.idle),
     "growth": _growth,
     "history": _history,
     "ingest": _ingest,

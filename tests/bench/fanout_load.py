@@ -1,193 +1,229 @@
-"""The load client of `tests.bench.fanout`, on core 1: listeners on raw sockets and epoll, and the publisher.
+"""The reader of `tests.bench.fanout`, on core 1: listeners on raw sockets and epoll.
 
 Run as `python -m tests.bench.fanout_load`; one JSON plan on standard input, one JSON result on standard output.
 """
 
-import contextlib
 import json
 import os
 import re
 import resource
 import select
 import socket
+import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-_MARK = re.compile(rb'"at":([0-9.]+),')
-_READ = 256 * 1024
+_AT = re.compile(rb'"at":([0-9.]+),')
+_MARK = b"~"
+_READ = 512 * 1024
+_TOO_LATE_S = 0.1
 
 
 class Listeners:
-    """Counts events and, where asked, their delays from the intended time, which each event carries."""
+    """Counts events and, for a sample of the reads, their delay from the intended time, which each event carries."""
 
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self.plan = plan
-        self.address = ("127.0.0.1", plan["port"])
-        self.epoll = select.epoll()
-        self.by_fd: dict[int, socket.socket] = {}
-        self.tails: dict[int, bytes] = {}
+    def __init__(self, plan: dict[str, Any], count: int) -> None:
+        self._plan = plan
+        self.count = count
+        self._epoll = select.epoll()
+        self._sockets: list[socket.socket] = []
+        self._unanswered: set[int] = set()
         # Read into one buffer: to allocate one a read would make this client the limit.
-        buffer = bytearray(_READ)
-        self.into, self.view = [buffer], memoryview(buffer)
-        self.received = 0
+        self._buffer = bytearray(_READ)
+        self._into = [self._buffer]
+        self.reads = self.received = self.bytes = 0
+        self.sample_every = 1
         self.delays: list[tuple[float, int]] = []
 
     def open(self) -> None:
-        """Connect all; a few hundred at a time, each until its response head is here."""
-        topics = self.plan["topics"]
-        for place in range(self.plan["count"]):
-            one = socket.create_connection(self.address)
-            path = self.plan["path"].replace("TOPIC", topics[place % len(topics)])
-            one.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{self.plan['headers']}\r\n".encode())
+        """Connect all and ask."""
+        topics = self._plan["topics"]
+        for place in range(self.count):
+            one = socket.create_connection(("127.0.0.1", self._plan["port"]))
+            path = self._plan["path"].replace("TOPIC", topics[place % len(topics)])
+            one.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{self._plan['headers']}\r\n".encode())
             one.setblocking(False)
-            self.by_fd[one.fileno()] = one
-            self.tails[one.fileno()] = b""
-            self.epoll.register(one.fileno(), select.EPOLLIN)
+            self._sockets.append(one)
+            self._unanswered.add(one.fileno())
+            self._epoll.register(one.fileno(), select.EPOLLIN)
             if place % 50 == 49:
                 self.read(0)
 
     def wait_for_heads(self, within_s: float) -> None:
-        """Until every listener has been answered."""
+        """Until every listener has been answered, and a moment more: through ASGI the head comes before the place."""
+        self.read_until(lambda: not self._unanswered, within_s)
+        assert not self._unanswered, f"{len(self._unanswered)} listeners unanswered"
+        self.read_until(lambda: False, 0.5)
+
+    def read_until(self, is_done: Any, within_s: float) -> None:
+        """Take what comes."""
         deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline and not all(self.tails.values()):
-            self.read(0.05)
-        assert all(self.tails.values()), f"{sum(not tail for tail in self.tails.values())} listeners unanswered"
+        while not is_done() and time.monotonic() < deadline:
+            self.read(0.02)
 
     def read(self, wait_s: float) -> None:
         """Take what is there."""
-        for fd, _ in self.epoll.poll(wait_s, 512):
+        buffer, into, readv = self._buffer, self._into, os.readv
+        for fd, _ in self._epoll.poll(wait_s, self.count):
             try:
-                size = os.readv(fd, self.into)
-            except BlockingIOError:
-                continue
+                size = readv(fd, into)
             except OSError:
                 size = 0
             if not size:
-                self.epoll.unregister(fd)
+                self._epoll.unregister(fd)
                 continue
-            self._count(fd, bytes(self.view[:size]))
-
-    def _count(self, fd: int, data: bytes) -> None:
-        found = data.count(b'"at":')
-        # A mark that two reads share.
-        if b'"at":' in self.tails[fd] + data[:4]:
-            found += 1
-        self.tails[fd] = data[-4:]
-        self.received += found
-        if found and (oldest := _MARK.search(data)):
-            # The oldest event of a read stands for all of it, which never flatters.
-            self.delays.append((time.time() - float(oldest[1]), found))
+            if self._unanswered:
+                self._unanswered.discard(fd)
+            found = buffer.count(_MARK, 0, size)
+            self.received += found
+            self.bytes += size
+            self.reads += 1
+            if found and self.reads % self.sample_every == 0 and (oldest := _AT.search(buffer, 0, size)):
+                # The oldest event of a read stands for all of it, which never flatters.
+                self.delays.append((time.time() - float(oldest[1]), found))
 
 
-class Publisher:
-    """Open loop: events go out when they are due, however late the answers are."""
+class PublisherProcess:
+    """`tests.bench.fanout_publisher`, and whether it has sent everything."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.fanout_publisher"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._say(plan)
+        self._answer = b""
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+
+    def _say(self, words: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(words).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def begin(self, rate: float, seconds: float) -> None:
+        """Have it publish."""
+        self._say({"rate": rate, "seconds": seconds})
+
+    def sent(self) -> int:
+        """How many events it sent; 0 while it is at it."""
+        assert self._process.stdout is not None
+        assert self._process.poll() is None, "the publisher is gone"
+        self._answer += self._process.stdout.read() or b""
+        if not self._answer.endswith(b"\n"):
+            return 0
+        count, self._answer = int(self._answer), b""
+        return count
+
+    def end(self) -> None:
+        """No more."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Run:
+    """One server under one plan."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self.plan = plan
-        self.socket = socket.create_connection(("127.0.0.1", plan["port"] + plan["door"]))
-        self.socket.setblocking(False)
-        self.backlog = b""
-        self.sent = 0
+        self.listeners = Listeners(plan, plan["count"])
+        self.publisher = PublisherProcess(plan)
 
-    def publish(self, events: int, topic: str, due: float) -> None:
-        """Have `events` sent to `topic`."""
-        body = json.dumps({"at": round(due, 6), "pad": "x" * self.plan["pad"]}, separators=(",", ":")).encode()
-        if self.plan["door"]:
-            self.backlog += (topic.encode() + b"\t" + body + b"\n") * events
-        else:
-            head = f"POST /pub?topic={topic} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-            self.backlog += (head.encode() + body) * events
-        self.sent += events
-        self.flush()
+    def connect(self) -> float:
+        """All listeners, idle; answers how many bytes of memory each costs."""
+        before = _rss(self.plan["pids"])
+        self.listeners.open()
+        self.listeners.wait_for_heads(20)
+        return (_rss(self.plan["pids"]) - before) / self.listeners.count
 
-    def flush(self) -> None:
-        """Write what fits, and drop the answers."""
-        with contextlib.suppress(BlockingIOError):
-            while self.socket.recv(65_536):
-                pass
-        if self.backlog:
-            with contextlib.suppress(BlockingIOError):
-                self.backlog = self.backlog[self.socket.send(self.backlog) :]
+    def step(self, rate: float, seconds: float) -> dict[str, Any]:
+        """Events at one rate: what came of them."""
+        reader = self.listeners
+        reader.received = reader.bytes = reader.reads = 0
+        reader.delays = []
+        reader.sample_every = 1 if rate * reader.count / len(self.plan["topics"]) < 50_000 else 7
+        cpu, mine, began = _cpu(self.plan["pids"]), _cpu([os.getpid()]), time.monotonic()
+        self.publisher.begin(rate, seconds)
+        deadline = began + seconds + self.plan["patience_s"]
+        sent = 0
+        while time.monotonic() < deadline:
+            reader.read(0.02)
+            sent = sent or self.publisher.sent()
+            if sent and reader.received >= sent * reader.count // len(self.plan["topics"]):
+                break
+        expected = sent * reader.count // len(self.plan["topics"])
+        reader.delays.sort()
+        return {
+            "rate": rate, "expected": expected, "received": reader.received, "reads": reader.reads,
+            "bytes": reader.bytes / max(1, reader.received), "cpu_s": _cpu(self.plan["pids"]) - cpu,
+            "reader_busy": (_cpu([os.getpid()]) - mine) / (time.monotonic() - began),
+            "p50_ms": _at(reader.delays, 0.5) * 1000, "p99_ms": _at(reader.delays, 0.99) * 1000,
+        }  # fmt: skip
+
+    def saturation(self, first: float) -> list[dict[str, Any]]:
+        """Steps up until one is too much, then closer to where it was."""
+        steps: list[dict[str, Any]] = []
+        good = bad = 0.0
+        while len(steps) < self.plan["steps"]:
+            rate = first if not steps else (good * bad) ** 0.5 if good and bad else good * 1.35 if good else bad / 1.8
+            steps.append(self.step(rate, self.plan["seconds"]))
+            if steps[-1]["received"] >= steps[-1]["expected"] > 0 and steps[-1]["p99_ms"] < _TOO_LATE_S * 1000:
+                good = rate
+            else:
+                bad = rate
+            if good and bad and bad / good < 1.06:
+                break
+        return steps
 
 
-def run(plan: dict[str, Any]) -> dict[str, Any]:
-    """What the plan asks for: a storm, an idle crowd, or events at each of `rates` until one is too much."""
-    listeners = Listeners(plan)
-    publisher = Publisher(plan)
-    if plan["missed"]:
-        return _storm(listeners, publisher, plan)
-    idle = _rss(plan["pids"])
-    listeners.open()
-    listeners.wait_for_heads(plan["patience_s"])
-    until = time.monotonic() + 0.5
-    while time.monotonic() < until:
-        listeners.read(0.05)
-    grown = (_rss(plan["pids"]) - idle) / len(listeners.by_fd)
-    steps = []
-    for rate in plan["rates"]:
-        steps.append(_step(listeners, publisher, plan, rate))
-        if steps[-1]["received"] < steps[-1]["expected"] or steps[-1]["p99_ms"] >= 100:
-            break
-    return {"rss_kb": grown / 1000, "steps": steps}
-
-
-def _step(listeners: Listeners, publisher: Publisher, plan: dict[str, Any], rate: float) -> dict[str, Any]:
-    listeners.received, listeners.delays = 0, []
-    cpu = _cpu(plan["pids"])
-    expected = _publish(listeners, publisher, plan, rate) * plan["count"] // len(plan["topics"])
-    deadline = time.monotonic() + plan["patience_s"]
-    while listeners.received < expected and time.monotonic() < deadline:
-        publisher.flush()
-        listeners.read(0.02)
-    listeners.delays.sort()
+def _storm(run: Run) -> dict[str, Any]:
+    # One listener keeps the topic in memory while nobody else is there.
+    missed = run.plan["missed"]
+    keeper = Listeners(run.plan, 1)
+    keeper.open()
+    keeper.wait_for_heads(5)
+    run.publisher.begin(5_000, missed / 5_000)
+    keeper.read_until(lambda: keeper.received >= missed, 20)
+    assert keeper.received == missed, "the topic never filled"
+    run.listeners.sample_every = 1 << 60
+    cpu, began = _cpu(run.plan["pids"]), time.monotonic()
+    run.listeners.open()
+    expected = run.plan["count"] * missed
+    run.listeners.read_until(lambda: run.listeners.received >= expected, 60)
+    seconds = time.monotonic() - began
     return {
-        "rate": rate, "expected": expected, "received": listeners.received, "cpu_s": _cpu(plan["pids"]) - cpu,
-        "p50_ms": _at(listeners.delays, 0.5) * 1000, "p99_ms": _at(listeners.delays, 0.99) * 1000,
+        "expected": expected, "received": run.listeners.received, "seconds": seconds,
+        "cpu_s": _cpu(run.plan["pids"]) - cpu,
     }  # fmt: skip
 
 
-def _publish(listeners: Listeners, publisher: Publisher, plan: dict[str, Any], rate: float) -> int:
-    topics = plan["topics"]
-    # Whole rounds, so that every topic gets as many events as any other.
-    total = max(1, round(rate * plan["seconds"] / len(topics))) * len(topics)
-    began, sent = time.time() + 0.01, 0
-    while sent < total:
-        while (wait := began + sent / rate - time.time()) > 0:
-            listeners.read(min(wait, 0.002))
-        ready = min(int((time.time() - began) * rate) + 1 - sent, total - sent, 64)
-        if len(topics) == 1:
-            publisher.publish(ready, topics[0], began + sent / rate)
-        else:
-            for place in range(sent, sent + ready):
-                publisher.publish(1, topics[place % len(topics)], began + place / rate)
-        sent += ready
-        publisher.flush()
-        listeners.read(0)
-    return sent
-
-
-def _storm(listeners: Listeners, publisher: Publisher, plan: dict[str, Any]) -> dict[str, Any]:
-    # One listener keeps the topic in memory while nobody else is there.
-    keeper = Listeners({**plan, "count": 1})
-    keeper.open()
-    keeper.wait_for_heads(5)
-    # Through ASGI the head comes before the subscription.
-    time.sleep(0.3)
-    for _ in range(plan["missed"] // 50):
-        publisher.publish(50, plan["topics"][0], time.time())
-        keeper.read(0.01)
-    deadline = time.monotonic() + plan["patience_s"]
-    while keeper.received < plan["missed"]:
-        assert time.monotonic() < deadline, "the topic never filled"
-        publisher.flush()
-        keeper.read(0.05)
+def _blast(run: Run) -> dict[str, Any]:
+    run.listeners.sample_every = 7
+    run.listeners.open()
+    run.listeners.read_until(lambda: False, 1)
+    run.listeners.received = 0
     began = time.monotonic()
-    listeners.open()
-    expected = plan["count"] * plan["missed"]
-    while listeners.received < expected and time.monotonic() - began < plan["patience_s"]:
-        listeners.read(0.05)
-    return {"expected": expected, "received": listeners.received, "seconds": time.monotonic() - began}
+    run.listeners.read_until(lambda: False, run.plan["seconds"])
+    return {"per_s": run.listeners.received / (time.monotonic() - began)}
+
+
+def measure(plan: dict[str, Any]) -> dict[str, Any]:
+    """What the plan asks for: a storm, the reader alone, an idle crowd, a load, or the most a server bears."""
+    run = Run(plan)
+    try:
+        if plan["missed"]:
+            return _storm(run)
+        if plan["is_blast"]:
+            return _blast(run)
+        found: dict[str, Any] = {"rss_kb": run.connect() / 1000}
+        if plan["saturate_from"]:
+            found["steps"] = run.saturation(plan["saturate_from"])
+        elif plan["rate"]:
+            found["steps"] = [run.step(plan["rate"], plan["seconds"])]
+        return found
+    finally:
+        run.publisher.end()
 
 
 def _at(delays: list[tuple[float, int]], share: float) -> float:
@@ -200,26 +236,20 @@ def _at(delays: list[tuple[float, int]], share: float) -> float:
 
 
 def _rss(pids: list[int]) -> int:
-    pages = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/statm") as stat:
-            pages += int(stat.read().split()[1])
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _cpu(pids: list[int]) -> float:
-    ticks = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    """Seconds on a processor, all threads, to the nanosecond."""
+    tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 if __name__ == "__main__":
     os.sched_setaffinity(0, {1})
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    print(json.dumps(run(json.loads(sys.stdin.read()))))
+    print(json.dumps(measure(json.loads(sys.stdin.read()))))
     sys.stdout.flush()
     os._exit(0)
