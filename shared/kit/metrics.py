@@ -40,6 +40,7 @@ class PeerGauges:
         """Whether calls are held back."""
         PEER_CIRCUIT.labels(*self._labels).set(is_open)
 
+
 __all__ = ["Counter", "Gauge", "Histogram", "RequestMetrics", "metrics_page"]
 
 
