@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from orchestrator.api import datasets, internal, keys, models, quotas, system, workers
+from orchestrator.api import audit, datasets, internal, keys, models, quotas, system, workers
 from orchestrator.api.jobs import job_routers
 from orchestrator.db.engine import migrate
 from orchestrator.domain.ports import Peers
@@ -51,6 +51,7 @@ def create_app(settings: OrchestratorSettings, peers: Peers | None = None) -> Fa
             datasets.routes,
             models.routes,
             quotas.routes,
+            audit.routes,
             workers.routes,
             system.routes,
             keys.routes,

@@ -1,7 +1,6 @@
 """`/api/{training,analysis,evaluation}/jobs` and `/api/jobs`: one set of routes for every kind."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Body, Query, Response
@@ -29,6 +28,7 @@ from orchestrator.dependencies import (
     SignalsDep,
     Units,
 )
+from orchestrator.domain.audit import By
 from orchestrator.domain.job import Job
 from orchestrator.domain.ports import JobFilter, Signals, UnitsOfWork
 from orchestrator.domain.submission import (
@@ -57,7 +57,7 @@ from shared.contracts.work import JobKind
 from shared.kit.application import api_router
 
 Spec = TypeVar("Spec", bound=Contract)
-Wish = Callable[[UnitsOfWork, Signals, str, JobKind | None, datetime], Job]
+Wish = Callable[[UnitsOfWork, Signals, str, JobKind | None, By], Job]
 
 
 def _add_submit(routes: APIRouter, contract: type[Spec], submission_of: Callable[[Spec], Submission]) -> None:
@@ -134,8 +134,8 @@ def _add_peer_reading(routes: APIRouter, kind: JobKind | None) -> None:
 
 def _add_wishes(routes: APIRouter, kind: JobKind | None) -> None:
     def add(verb: str, carry_out: Wish, description: str) -> None:
-        def wish(job_id: str, units: Units, signals: SignalsDep, clock: Clocked) -> JobView:
-            return job_view(carry_out(units, signals, job_id, kind, clock.now()))
+        def wish(job_id: str, units: Units, signals: SignalsDep, clock: Clocked, caller: CallerDep) -> JobView:
+            return job_view(carry_out(units, signals, job_id, kind, By(caller.name, clock.now())))
 
         routes.add_api_route(
             f"/{{job_id}}/{verb}", wish, methods=["POST"], status_code=202, name=verb, description=description

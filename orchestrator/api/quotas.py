@@ -5,11 +5,13 @@ from typing import Annotated
 
 from fastapi import Header, Path, Query, Response
 
+from orchestrator.api.audit import view_of
 from orchestrator.dependencies import CallerDep, Clocked, Units
 from orchestrator.domain.quota import Quota
 from orchestrator.operations.quotas import set_quota, subject_of
+from shared.contracts.audit import ChangeList
 from shared.contracts.base import Name
-from shared.contracts.quotas import ChangeList, ChangeView, QuotaList, QuotaSpec, QuotaView
+from shared.contracts.quotas import QuotaList, QuotaSpec, QuotaView
 from shared.kit.application import api_router
 from shared.kit.auth import require_admin
 
@@ -59,4 +61,4 @@ def put(
 def changes(project: ProjectName, units: Units, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> ChangeList:
     """Who changed it, when, from what to what; newest first."""
     found = units.read(lambda uow: uow.audit.of(subject_of(project), limit))
-    return ChangeList(data=[ChangeView.model_validate(asdict(one), extra="ignore") for one in found])
+    return ChangeList(data=[view_of(one) for one in found])

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Path
 
 from orchestrator.dependencies import CallerDep, Clocked, Mesh, SignalsDep, Units
+from orchestrator.domain.audit import By
 from orchestrator.operations.workers import list_workers, rule
 from shared.contracts.workers import WorkerList, WorkerState, WorkerView
 from shared.kit.application import api_router
@@ -26,7 +27,7 @@ def _add(verb: str, state: WorkerState, description: str) -> None:
         name: WorkerName, units: Units, mesh: Mesh, signals: SignalsDep, clock: Clocked, caller: CallerDep
     ) -> WorkerView:
         require_admin(caller)
-        await in_thread(rule, units, mesh, signals, name, state, caller.name, clock.now())
+        await in_thread(rule, units, mesh, signals, name, state, By(caller.name, clock.now()))
         return next(worker for worker in await list_workers(units, mesh) if worker.name == name)
 
     routes.add_api_route(f"/{{name}}/{verb}", change, methods=["POST"], name=verb, description=description)

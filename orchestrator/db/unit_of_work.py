@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from orchestrator.db.repositories.attempts import SqlAttempts
+from orchestrator.db.repositories.audit import SqlAudit
 from orchestrator.db.repositories.census import SqlCensus
 from orchestrator.db.repositories.datasets import SqlDatasets
 from orchestrator.db.repositories.history import SqlHistory
@@ -17,7 +18,7 @@ from orchestrator.db.repositories.keys import SqlKeys
 from orchestrator.db.repositories.line import SqlLine
 from orchestrator.db.repositories.models import SqlModels
 from orchestrator.db.repositories.outbox import SqlOutbox
-from orchestrator.db.repositories.quotas import SqlAudit, SqlQuotas
+from orchestrator.db.repositories.quotas import SqlQuotas
 from orchestrator.db.repositories.workers import SqlWorkers
 from orchestrator.domain.ports import UnitOfWork
 from shared.kit.errors import Unavailable

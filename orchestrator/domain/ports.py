@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from orchestrator.domain.access import KeyRepository
+from orchestrator.domain.audit import AuditRepository
 from orchestrator.domain.census import CensusRepository
 from orchestrator.domain.dataset import DatasetRepository
 from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob, OutboxEvent
 from orchestrator.domain.model import ModelRepository
 from orchestrator.domain.queueing.repository import LineRepository
-from orchestrator.domain.quota import AuditRepository, QuotaRepository
+from orchestrator.domain.quota import QuotaRepository
 from orchestrator.domain.workers import Roll, WorkerForgotten, WorkerRepository
 from shared.contracts.events import AppendRequest, EventPage, ProducerMark
 from shared.contracts.jobs import LogPage, PeerState, Phase

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from shared.contracts.base import JsonObject
-
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -38,24 +36,3 @@ class QuotaRepository(Protocol):
     def save(self, quota: Quota) -> None:
         """Write it as the version it carries; AlreadyThere when it is the first and somebody else was quicker."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change that somebody made."""
-
-    at: datetime
-    who: str
-    action: str
-    subject: str
-    """What was changed, as `kind:name`."""
-    before: JsonObject | None
-    after: JsonObject | None
-
-
-class AuditRepository(Protocol):
-    """Changes, newest first; they are added and read, never changed."""
-
-    def add(self, change: Change) -> None: ...
-
-    def of(self, subject: str, limit: int) -> list[Change]: ...

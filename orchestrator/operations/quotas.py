@@ -3,8 +3,9 @@
 from dataclasses import asdict, replace
 from datetime import datetime
 
+from orchestrator.domain.audit import Change
 from orchestrator.domain.ports import AlreadyThere, UnitOfWork, UnitsOfWork
-from orchestrator.domain.quota import Change, Quota
+from orchestrator.domain.quota import Quota
 from shared.contracts.base import JsonObject
 from shared.contracts.quotas import QuotaSpec
 from shared.kit.errors import PreconditionFailed

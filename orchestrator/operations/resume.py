@@ -1,7 +1,6 @@
 """Resuming a paused job: a new attempt that goes on from the newest good checkpoint."""
 
-from datetime import datetime
-
+from orchestrator.domain.audit import By
 from orchestrator.domain.job import Job
 from orchestrator.domain.job_machine import Moved, moved
 from orchestrator.domain.ports import Signals, UnitsOfWork
@@ -11,14 +10,14 @@ from shared.contracts.jobs import Phase
 from shared.contracts.work import AttemptCause, JobKind
 
 
-def resume_job(units: UnitsOfWork, signals: Signals, job_id: str, kind: JobKind | None, now: datetime) -> Job:
+def resume_job(units: UnitsOfWork, signals: Signals, job_id: str, kind: JobKind | None, by: By) -> Job:
     """Queue it again; Conflict unless it is paused."""
 
     def wish(job: Job) -> Moved:
         if job.phase is not Phase.PAUSED:
             raise refuse(job, "resumed")
         cause = AttemptCause.RESUME if job.attempt else AttemptCause.FIRST
-        turn = turn_of(now, job.terms.priority)
-        return moved(job, Phase.QUEUED, "resumed by a user", now, next_cause=cause, turn=turn)
+        turn = turn_of(by.at, job.terms.priority)
+        return moved(job, Phase.QUEUED, "resumed by a user", by.at, next_cause=cause, turn=turn)
 
-    return carry_out(units, signals, job_id, kind, wish)
+    return carry_out(units, signals, job_id, kind, by, wish)

@@ -2,25 +2,35 @@
 
 from collections.abc import Callable
 
+from orchestrator.domain.audit import By, Change
 from orchestrator.domain.job import Job
 from orchestrator.domain.job_machine import Moved
 from orchestrator.domain.ports import Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.recording import record_move
 from orchestrator.operations.find import require_kind
+from shared.contracts.base import JsonObject
 from shared.contracts.jobs import TERMINAL
 from shared.contracts.work import JobKind
 from shared.kit.errors import Conflict
 
 
 def carry_out(
-    units: UnitsOfWork, signals: Signals, job_id: str, kind: JobKind | None, wish: Callable[[Job], Moved | None]
+    units: UnitsOfWork, signals: Signals, job_id: str, kind: JobKind | None, by: By, wish: Callable[[Job], Moved | None]
 ) -> Job:
-    """Apply `wish` to the job as it is now; None from it means that nothing is left to do."""
+    """Apply `wish` to the job as it is now; None from it means that nothing is left to do.
+
+    Who wished it is written down with the move.
+    """
 
     def write(uow: UnitOfWork) -> tuple[Job, bool]:
         job = require_kind(uow.jobs.find_locked(job_id), kind)
         step = wish(job)
-        return (job, False) if step is None else (record_move(uow, step), True)
+        if step is None:
+            return job, False
+        before: JsonObject = {"status": job.phase.value}
+        after: JsonObject = {"status": step.job.phase.value, "why": step.job.why}
+        uow.audit.add(Change(by.at, by.who, f"move_job_to_{step.job.phase}", f"job:{job_id}", before, after))
+        return record_move(uow, step), True
 
     job, has_moved = units.write(write)
     if has_moved:

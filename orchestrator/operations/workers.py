@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
 
+from orchestrator.domain.audit import By, Change
 from orchestrator.domain.ports import AlreadyThere, Peers, Signals, UnitOfWork, UnitsOfWork
-from orchestrator.domain.quota import Change
 from orchestrator.domain.workers import Ruling
 from shared.contracts.base import JsonObject
 from shared.contracts.work import Capacity
@@ -51,9 +50,7 @@ def _told(ruling: Ruling) -> JsonObject:
     return {"state": ruling.state.value}
 
 
-def rule(
-    units: UnitsOfWork, peers: Peers, signals: Signals, name: str, state: WorkerState, who: str, now: datetime
-) -> Ruling:
+def rule(units: UnitsOfWork, peers: Peers, signals: Signals, name: str, state: WorkerState, by: By) -> Ruling:
     """Say what holds for a worker from now on; NotFound for one that is in no settings and never had a job.
 
     Forgetting makes its unfinished attempts end as lost. Silence alone never does that.
@@ -66,11 +63,11 @@ def rule(
         before = uow.workers.hold(name)
         if before.state is state:
             return before
-        after = Ruling(name, state, now, who)
+        after = Ruling(name, state, by.at, by.who)
         uow.workers.save(after)
         if state is WorkerState.FORGOTTEN:
-            uow.workers.let_go(name, now)
-        uow.audit.add(Change(now, who, _ACTIONS[state], f"worker:{name}", _told(before), _told(after)))
+            uow.workers.let_go(name, by.at)
+        uow.audit.add(Change(by.at, by.who, _ACTIONS[state], f"worker:{name}", _told(before), _told(after)))
         return after
 
     try:

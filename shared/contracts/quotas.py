@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.contracts.base import Contract, Int, JsonObject, Name
+from shared.contracts.base import Contract, Int, Name
 
 
 class QuotaSpec(Contract):
@@ -33,19 +33,3 @@ class QuotaList(Contract):
     """Every quota that was set."""
 
     data: list[QuotaView]
-
-
-class ChangeView(Contract):
-    """One change that somebody made."""
-
-    at: datetime
-    who: str
-    action: str
-    before: JsonObject | None = None
-    after: JsonObject | None = None
-
-
-class ChangeList(Contract):
-    """Changes, newest first."""
-
-    data: list[ChangeView]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.domain.audit import By
 from orchestrator.domain.job import Attempt, Inputs, Job, NewJob
 from orchestrator.domain.job_machine import accepted
 from orchestrator.domain.ports import AlreadyThere
@@ -164,7 +165,7 @@ class World:
             wish = rng.choices((stop_job, pause_job, resume_job), (1, 2, 3))[0]
             replica = rng.choice(self.replicas)
             with contextlib.suppress(ImtsError):
-                await in_thread(wish, self.store, replica.bells, job_id, None, replica.clock.now())
+                await in_thread(wish, self.store, replica.bells, job_id, None, By("me", replica.clock.now()))
 
     async def _come_right(self) -> None:
         """Everything is up and nobody interferes: every job ends, and every event arrives."""
@@ -173,9 +174,8 @@ class World:
             await asyncio.sleep(5)
             for job in self.store.tables.jobs.values():
                 if job.phase is Phase.PAUSED:
-                    await in_thread(
-                        resume_job, self.store, self.replicas[0].bells, job.job_id, None, self.replicas[0].clock.now()
-                    )
+                    first = self.replicas[0]
+                    await in_thread(resume_job, self.store, first.bells, job.job_id, None, By("me", first.clock.now()))
             assert asyncio.get_running_loop().time() < deadline, self._unsettled()
 
     def _is_settled(self) -> bool:

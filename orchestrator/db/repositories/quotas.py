@@ -1,4 +1,4 @@
-"""Quotas and their audit in SQL."""
+"""Quotas of projects in SQL."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,14 +7,12 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from orchestrator.db.tables.audit import AuditRow
 from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.quotas import ProjectQuotaRow
 from orchestrator.domain.ports import AlreadyThere
-from orchestrator.domain.quota import Change, Quota
+from orchestrator.domain.quota import Quota
 
 _T = table_of(ProjectQuotaRow)
-_AUDIT = table_of(AuditRow)
 
 
 def _quota_of(row: Row[Any]) -> Quota:
@@ -49,21 +47,3 @@ class SqlQuotas:
             self._session.execute(insert(_T), asdict(quota))
         except IntegrityError as fault:
             raise AlreadyThere from fault
-
-
-class SqlAudit:
-    """The changes that one transaction sees."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def add(self, change: Change) -> None:
-        self._session.execute(insert(_AUDIT), asdict(change))
-
-    def of(self, subject: str, limit: int) -> list[Change]:
-        columns = _AUDIT.c
-        query = select(_AUDIT).where(columns.subject == subject).order_by(columns.entry_id.desc()).limit(limit)
-        return [
-            Change(row.at, row.who, row.action, row.subject, row.before, row.after)
-            for row in self._session.execute(query)
-        ]
