@@ -4,6 +4,7 @@ import gzip
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,19 @@ def _request(first_seq: int, events: list[dict[str, Any]]) -> bytes:
 
 def _address(job: str, query: str = "") -> str:
     return f"/v1/topics/job:{job}/events{query}"
+
+
+@contextmanager
+def _begun(caller: StreamCaller, job: str, length: int, begin: bytes) -> Iterator[socket.socket]:
+    """A connection over which the head of an append and the beginning of its body have been sent."""
+    host, port = caller.url.removeprefix("http://").split(":")
+    head = (
+        f"POST {_address(job)} HTTP/1.1\r\nHost: x\r\nAuthorization: {caller.headers['authorization']}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(head.encode() + begin)
+        yield connection
 
 
 def test_the_same_events_arrive_by_every_way(small: StreamCaller) -> None:
@@ -116,17 +130,10 @@ def test_a_bad_line_is_named(small: StreamCaller) -> None:
 
 
 def test_bodies_that_arrive_slowly_fill_the_room_and_leave_it_again(small: StreamCaller) -> None:
-    job = new_job()
+    job, other = new_job(), new_job()
     body = _request(1, metrics(1, 2, text="x" * 45_000))
-    host, port = small.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as slow:
-        head = (
-            f"POST {_address(job)} HTTP/1.1\r\nHost: x\r\nAuthorization: {small.headers['authorization']}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        slow.sendall(head.encode() + body[:-1])
-        other = new_job()
-        events = metrics(1, text="x" * 60_000)
+    events = metrics(1, text="x" * 60_000)
+    with _begun(small, job, len(body), body[:-1]) as slow:
         eventually(lambda: small.append(other, "p", 1, events).status_code == 429)
         refused = small.append(other, "p", 1, events)
         assert code_of(refused) == (429, "rate_limited")
@@ -136,16 +143,16 @@ def test_bodies_that_arrive_slowly_fill_the_room_and_leave_it_again(small: Strea
     assert small.append(other, "p", 1, events).status_code == 200
 
 
+def test_a_body_that_never_ends_is_given_up(small: StreamCaller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.stream.intake._READ_S", 0.1)
+    with _begun(small, new_job(), 99_000, b"[") as slow:
+        assert slow.recv(4096).startswith(b"HTTP/1.1 400")
+
+
 def test_a_sender_that_hangs_up_leaves_its_room(small: StreamCaller) -> None:
-    host, port = small.url.removeprefix("http://").split(":")
-    head = (
-        f"POST {_address(new_job())} HTTP/1.1\r\nHost: x\r\nAuthorization: {small.headers['authorization']}\r\n"
-        "Content-Type: application/json\r\nContent-Length: 99000\r\n\r\n"
-    )
     job = new_job()
     events = metrics(1, text="x" * 60_000)
-    with socket.create_connection((host, int(port)), timeout=20) as gone:
-        gone.sendall(head.encode() + b"[" * 90_000)
+    with _begun(small, new_job(), 99_000, b"[" * 90_000):
         eventually(lambda: small.append(job, "p", 1, events).status_code == 429)
     eventually(lambda: small.append(job, "p", 1, events).status_code == 200)
 
