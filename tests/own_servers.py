@@ -6,8 +6,9 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from redis import Redis
@@ -36,6 +37,9 @@ class OwnServer:
         self.folder = folder
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+
+    def install(self) -> None:
+        """Make what it needs before its first start."""
 
     def command(self) -> list[str]:
         """What starts it in the foreground."""
@@ -120,26 +124,25 @@ class OwnMariaDb(OwnServer):
         return True
 
 
-@contextmanager
-def own_redis(folder: Path) -> Iterator[OwnRedis]:
-    """A Redis that answers, and is gone afterwards."""
-    folder.mkdir(parents=True)
-    server = OwnRedis(folder)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.end()
+S = TypeVar("S", bound=OwnServer)
 
 
 @contextmanager
-def own_mariadb(folder: Path) -> Iterator[OwnMariaDb]:
-    """A MariaDB that answers, and is gone afterwards."""
-    folder.mkdir(parents=True)
-    server = OwnMariaDb(folder)
+def _serving(server: S) -> Iterator[S]:
+    server.folder.mkdir(parents=True)
     try:
         server.install()
         server.start()
         yield server
     finally:
         server.end()
+
+
+def own_redis(folder: Path) -> AbstractContextManager[OwnRedis]:
+    """A Redis that answers, and is gone afterwards."""
+    return _serving(OwnRedis(folder))
+
+
+def own_mariadb(folder: Path) -> AbstractContextManager[OwnMariaDb]:
+    """A MariaDB that answers, and is gone afterwards."""
+    return _serving(OwnMariaDb(folder))

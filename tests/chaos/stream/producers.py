@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import httpx
 
@@ -66,9 +66,58 @@ class Producer:
         await self._http.aclose()
 
 
-def assert_exactly_once(log: list[dict[str, Any]], producers: list[Producer]) -> None:
-    """The log is gapless, and holds each producer's numbers once and in order: its steps are its numbers."""
-    assert [event["seq"] for event in log] == list(range(1, len(log) + 1))
-    for producer in producers:
-        steps = [event["data"]["step"] for event in log if event["data"].get("producer") == producer.name]
-        assert steps == list(range(1, producer.acknowledged + 1))
+class Writers:
+    """Three producers of one topic that write while they are entered, and one to end it."""
+
+    def __init__(
+        self, topic: str, ports: Sequence[Callable[[], int]], seeded: random.Random, pause_s: float, batch: int = 20
+    ) -> None:
+        self.topic = topic
+        self.members = [Producer(topic, f"p{place}", ports[place % len(ports)], seeded) for place in range(3)]
+        self._last = Producer(topic, "orchestrator", ports[0], seeded)
+        self._pause_s = pause_s
+        self._batch = batch
+        self._is_over = asyncio.Event()
+
+    @property
+    def acknowledged(self) -> list[int]:
+        """How far each of them is."""
+        return [member.acknowledged for member in self.members]
+
+    @property
+    def refusals(self) -> list[httpx.Response]:
+        """Every answer that asked one of them to come again."""
+        return [refusal for member in self.members for refusal in member.refusals]
+
+    @property
+    def resent(self) -> int:
+        """How often one of them had to send again."""
+        return sum(member.resent for member in self.members)
+
+    async def __aenter__(self) -> Self:
+        self._writing = [
+            asyncio.create_task(member.write_until(self._is_over, self._pause_s, self._batch))
+            for member in self.members
+        ]
+        return self
+
+    async def finish(self, within_s: float) -> None:
+        """Have what is under way acknowledged, then end the topic."""
+        self._is_over.set()
+        async with asyncio.timeout(within_s):
+            await asyncio.gather(*self._writing)
+            await self._last.finish()
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._writing:
+            task.cancel()
+        await asyncio.gather(*self._writing, return_exceptions=True)
+        for member in (*self.members, self._last):
+            await member.close()
+
+    def assert_exactly_once(self, log: list[dict[str, Any]]) -> None:
+        """The log is gapless, and holds each producer's numbers once and in order: its steps are its numbers."""
+        assert [event["seq"] for event in log] == list(range(1, len(log) + 1))
+        for member in self.members:
+            steps = [event["data"]["step"] for event in log if event["data"].get("producer") == member.name]
+            assert steps == list(range(1, member.acknowledged + 1))

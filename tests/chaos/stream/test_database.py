@@ -10,7 +10,7 @@ import uvloop
 from tests.chaos.conftest import Chaos
 from tests.chaos.outages import assert_is_an_outage
 from tests.chaos.stream.listeners import Audience, checksum_of
-from tests.chaos.stream.producers import Producer, assert_exactly_once
+from tests.chaos.stream.producers import Writers
 from tests.databases import fresh_schema
 from tests.integration.stream.client import StreamCaller, new_job
 from tests.own_servers import OwnMariaDb, own_mariadb
@@ -40,26 +40,18 @@ async def _break(chaos: Chaos, database: OwnMariaDb, replica: StreamProcess, job
         await become(replica.is_ready, 20)
 
 
-async def _story(
-    chaos: Chaos, database: OwnMariaDb, replica: StreamProcess, job: str
-) -> tuple[Audience, list[Producer]]:
+async def _story(chaos: Chaos, database: OwnMariaDb, replica: StreamProcess, job: str) -> tuple[Audience, Writers]:
     seeded = chaos.random
     topic = f"job:{job}"
-    producers = [Producer(topic, f"p{number}", lambda: replica.port, seeded) for number in range(3)]
-    last = Producer(topic, "orchestrator", lambda: replica.port, seeded)
-    is_over = asyncio.Event()
-    async with Audience(topic, chaos.size(50, 200), lambda: replica.port, seeded) as audience:
-        writing = [asyncio.create_task(producer.write_until(is_over, 0.05)) for producer in producers]
+    async with (
+        Audience(topic, chaos.size(50, 200), lambda: replica.port, seeded) as audience,
+        Writers(topic, [lambda: replica.port], seeded, 0.05) as writers,
+    ):
         await audience.have_heard(1, 20)
         await _break(chaos, database, replica, job)
-        is_over.set()
-        async with asyncio.timeout(30):
-            await asyncio.gather(*writing)
-            await last.finish()
+        await writers.finish(30)
         await audience.have_ended(30)
-    for producer in (*producers, last):
-        await producer.close()
-    return audience, producers
+    return audience, writers
 
 
 def test_a_database_that_dies_costs_no_event_and_no_hand(chaos: Chaos, tmp_path: Path) -> None:
@@ -70,15 +62,14 @@ def test_a_database_that_dies_costs_no_event_and_no_hand(chaos: Chaos, tmp_path:
         stream_process(tmp_path / "stream", schema) as replica,
     ):
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            audience, producers = runner.run(_story(chaos, database, replica, job))
+            audience, writers = runner.run(_story(chaos, database, replica, job))
         with StreamCaller(replica.url) as caller:
             log = caller.log(job)
-    assert_exactly_once(log, producers)
+    writers.assert_exactly_once(log)
     assert audience.faults() == []
     assert {member.checksum for member in audience.members} == {checksum_of(log)}
-    refusals = [refusal for producer in producers for refusal in producer.refusals]
-    assert refusals
-    for refusal in refusals:
+    assert writers.refusals
+    for refusal in writers.refusals:
         assert_is_an_outage(refusal)
     reconnections = sum(member.connections - 1 for member in audience.members)
-    print(f"{len(log)} events, {len(refusals)} appends refused, {reconnections} listeners came again")
+    print(f"{len(log)} events, {len(writers.refusals)} appends refused, {reconnections} listeners came again")

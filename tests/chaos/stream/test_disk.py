@@ -15,7 +15,7 @@ import uvloop
 from tests.chaos.conftest import Chaos
 from tests.chaos.outages import assert_is_an_outage
 from tests.chaos.stream.listeners import Audience, checksum_of
-from tests.chaos.stream.producers import Producer, assert_exactly_once
+from tests.chaos.stream.producers import Writers
 from tests.integration.stream.client import StreamCaller, new_job
 from tests.stream_process import StreamProcess, stream_process
 from tests.waiting import become
@@ -99,50 +99,48 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
             yield small
 
 
-async def _story(chaos: Chaos, disk: Disk, replica: StreamProcess, job: str) -> tuple[Audience, list[Producer]]:
+async def _fill_and_free(disk: Disk, replica: StreamProcess, writers: Writers, *, kill: bool) -> None:
+    refused = [len(member.refusals) for member in writers.members]
+    disk.fill(replica)
+    await become(lambda: all(len(one.refusals) > n for one, n in zip(writers.members, refused, strict=True)), 20)
+    with StreamCaller(replica.url) as caller:
+        assert caller.http.get("/healthz").status_code == 200
+        assert caller.http.get(f"/v1/topics/{writers.topic}/events").status_code == 200
+    if kill:
+        await asyncio.to_thread(replica.kill)
+        replica.begin()
+    disk.free(replica)
+    known = writers.acknowledged
+    await become(lambda: all(now > n for now, n in zip(writers.acknowledged, known, strict=True)), 20)
+
+
+async def _story(chaos: Chaos, disk: Disk, replica: StreamProcess, job: str) -> tuple[Audience, Writers]:
     seeded = chaos.random
     topic = f"job:{job}"
-    producers = [Producer(topic, f"p{number}", lambda: replica.port, seeded) for number in range(3)]
-    last = Producer(topic, "orchestrator", lambda: replica.port, seeded)
-    is_over = asyncio.Event()
-    async with Audience(topic, chaos.size(20, 200), lambda: replica.port, seeded) as audience:
-        writing = [asyncio.create_task(producer.write_until(is_over, 0.02)) for producer in producers]
+    async with (
+        Audience(topic, chaos.size(20, 200), lambda: replica.port, seeded) as audience,
+        Writers(topic, [lambda: replica.port], seeded, 0.02) as writers,
+    ):
         await audience.have_heard(1, 20)
         for turn in range(chaos.count(2, 5)):
-            refused = [len(producer.refusals) for producer in producers]
-            disk.fill(replica)
-            await become(lambda: all(len(p.refusals) > n for p, n in zip(producers, refused, strict=True)), 20)  # noqa: B023
-            with StreamCaller(replica.url) as caller:
-                assert caller.http.get("/healthz").status_code == 200
-                assert caller.http.get(f"/v1/topics/{topic}/events", params={"limit": 1}).status_code == 200
-            if turn == 1:
-                await asyncio.to_thread(replica.kill)
-                replica.begin()
-            disk.free(replica)
-            known = [producer.acknowledged for producer in producers]
-            await become(lambda: all(p.acknowledged > n for p, n in zip(producers, known, strict=True)), 20)  # noqa: B023
-        is_over.set()
-        await asyncio.gather(*writing)
-        await last.finish()
+            await _fill_and_free(disk, replica, writers, kill=turn == 1)
+        await writers.finish(20)
         await audience.have_ended(20)
-    for producer in (*producers, last):
-        await producer.close()
-    return audience, producers
+    return audience, writers
 
 
 def test_a_full_disk_refuses_events_and_tears_nothing(chaos: Chaos, tmp_path: Path, disk: Disk) -> None:
     job = new_job()
     with stream_process(tmp_path / "logs", STREAM_DATA_DIR=str(disk.folder)) as replica:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            audience, producers = runner.run(_story(chaos, disk, replica, job))
+            audience, writers = runner.run(_story(chaos, disk, replica, job))
         with StreamCaller(replica.url) as caller:
             log = caller.log(job)
     with closing(sqlite3.connect(disk.folder / "stream.db")) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert_exactly_once(log, producers)
+    writers.assert_exactly_once(log)
     assert audience.faults() == []
     assert {member.checksum for member in audience.members} == {checksum_of(log)}
-    refusals = [refusal for producer in producers for refusal in producer.refusals]
-    for refusal in refusals:
+    for refusal in writers.refusals:
         assert_is_an_outage(refusal)
-    print(f"{len(log)} events, {len(refusals)} appends refused")
+    print(f"{len(log)} events, {len(writers.refusals)} appends refused")

@@ -14,7 +14,7 @@ from redis import Redis
 
 from tests.chaos.conftest import Chaos
 from tests.chaos.stream.listeners import Audience, checksum_of
-from tests.chaos.stream.producers import Producer, assert_exactly_once
+from tests.chaos.stream.producers import Writers
 from tests.databases import fresh_schema
 from tests.integration.stream.client import StreamCaller, metrics, new_job
 from tests.own_servers import OwnRedis, own_redis
@@ -52,29 +52,19 @@ async def _disturb(chaos: Chaos, redis: OwnRedis) -> None:
 async def _story(chaos: Chaos, redis: OwnRedis, one: StreamProcess, two: StreamProcess, job: str) -> list[Audience]:
     seeded = chaos.random
     topic = f"job:{job}"
-    producers = [
-        Producer(topic, "p", lambda: one.port, seeded),
-        Producer(topic, "q", lambda: two.port, seeded),
-    ]
-    last = Producer(topic, "orchestrator", lambda: one.port, seeded)
-    is_over = asyncio.Event()
     count = chaos.size(20, 100)
     async with (
         Audience(topic, count, lambda: one.port, seeded) as at_one,
         Audience(topic, count, lambda: two.port, seeded) as at_two,
+        Writers(topic, [lambda: one.port, lambda: two.port], seeded, 0.05) as writers,
     ):
-        writing = [asyncio.create_task(producer.write_until(is_over, 0.05)) for producer in producers]
         await _disturb(chaos, redis)
-        is_over.set()
-        await asyncio.gather(*writing)
-        await last.finish()
+        await writers.finish(30)
         for audience in (at_one, at_two):
             await audience.have_ended(30)
-    for producer in (*producers, last):
-        await producer.close()
     with StreamCaller(two.url) as caller:
         log = caller.log(job)
-    assert_exactly_once(log, producers)
+    writers.assert_exactly_once(log)
     for audience in (at_one, at_two):
         assert {member.checksum for member in audience.members} == {checksum_of(log)}
     return [at_one, at_two]

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -12,7 +11,7 @@ import uvloop
 
 from tests.chaos.conftest import Chaos
 from tests.chaos.stream.listeners import Audience, checksum_of
-from tests.chaos.stream.producers import Producer, assert_exactly_once
+from tests.chaos.stream.producers import Writers
 from tests.integration.stream.client import StreamCaller, new_job
 from tests.stream_process import StreamProcess, stream_process
 from tests.waiting import become
@@ -42,56 +41,51 @@ async def _listening_at(port: int) -> float:
         return time.monotonic()
 
 
-async def _kill_and_recover(replica: StreamProcess, producers: Sequence[Producer], audience: Audience) -> Recovery:
+async def _kill_and_recover(replica: StreamProcess, writers: Writers, audience: Audience) -> Recovery:
     replica.kill()
     # What it had answered by then has still to be read.
     await asyncio.sleep(0.05)
-    known = [producer.acknowledged for producer in producers]
+    known = writers.acknowledged
     replica.begin()
     async with asyncio.timeout(_PATIENCE_S):
         listening = await _listening_at(replica.port)
-    await become(lambda: known != [producer.acknowledged for producer in producers], _PATIENCE_S)
+    await become(lambda: known != writers.acknowledged, _PATIENCE_S)
     acknowledged = time.monotonic()
     # One topic without gaps: as many events are in its log as were acknowledged, the newest of them after the restart.
-    await audience.have_heard(sum(producer.acknowledged for producer in producers), _PATIENCE_S)
+    await audience.have_heard(sum(writers.acknowledged), _PATIENCE_S)
     began = replica.began_at
     return Recovery(listening - began, acknowledged - began, time.monotonic() - began)
 
 
-async def _story(chaos: Chaos, replica: StreamProcess, job: str) -> tuple[Audience, list[Producer], list[Recovery]]:
+async def _story(chaos: Chaos, replica: StreamProcess, job: str) -> tuple[Audience, Writers, list[Recovery]]:
     seeded = chaos.random
     topic = f"job:{job}"
-    producers = [Producer(topic, f"p{number}", lambda: replica.port, seeded) for number in range(3)]
-    last = Producer(topic, "orchestrator", lambda: replica.port, seeded)
-    is_over = asyncio.Event()
     recoveries: list[Recovery] = []
-    async with Audience(topic, chaos.size(200, 2_000), lambda: replica.port, seeded, (0.5, 1.0)) as audience:
-        writing = [asyncio.create_task(producer.write_until(is_over, 0.3, batch=4)) for producer in producers]
+    async with (
+        Audience(topic, chaos.size(200, 2_000), lambda: replica.port, seeded, (0.5, 1.0)) as audience,
+        Writers(topic, [lambda: replica.port], seeded, 0.3, batch=4) as writers,
+    ):
         await audience.have_heard(1, _PATIENCE_S)
         for _ in range(chaos.count(3, 25)):
             await asyncio.sleep(seeded.uniform(*_LIFE_S))
-            recoveries.append(await _kill_and_recover(replica, producers, audience))
-        is_over.set()
-        await asyncio.gather(*writing)
-        await last.finish()
+            recoveries.append(await _kill_and_recover(replica, writers, audience))
+        await writers.finish(_PATIENCE_S)
         await audience.have_ended(_PATIENCE_S)
-    for producer in (*producers, last):
-        await producer.close()
-    return audience, producers, recoveries
+    return audience, writers, recoveries
 
 
 def test_kills_during_ingest_lose_nothing_and_everybody_is_whole_again(chaos: Chaos, tmp_path: Path) -> None:
     job = new_job()
     with stream_process(tmp_path) as replica:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            audience, producers, recoveries = runner.run(_story(chaos, replica, job))
+            audience, writers, recoveries = runner.run(_story(chaos, replica, job))
         with StreamCaller(replica.url) as caller:
             log = caller.log(job)
-    assert_exactly_once(log, producers)
+    writers.assert_exactly_once(log)
     assert audience.faults() == []
     assert {member.heard for member in audience.members} == {len(log)}
     assert {member.checksum for member in audience.members} == {checksum_of(log)}
-    assert sum(producer.resent for producer in producers) > 0
+    assert writers.resent > 0
     print(f"{len(recoveries)} kills, {len(audience.members)} listeners, {len(log)} events")
     for name, values in {
         "listening after start": [one.listening for one in recoveries],
