@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.contracts.scheduling import Scheduling
 from shared.kit.settings import ServiceSettings
 
 _ADDRESS = re.compile(r"(?:(?P<name>[A-Za-z0-9][A-Za-z0-9._:-]{0,95})=)?(?P<url>https?://(?P<host>[^/,\s]+)[^,\s]*)")
@@ -47,6 +48,12 @@ class OrchestratorSettings(ServiceSettings):
     max_queued_jobs: int = Field(default=10_000, ge=1)
     """Submissions past this many waiting jobs answer 429 `queue_full`."""
     max_upload_bytes: int = Field(default=2 * 1024**3, ge=1024)
+    queue_timeout_s: float | None = Field(default=None, ge=1)
+    """Longest wait for a first attempt, for jobs that do not say; no bound when empty."""
+    run_timeout_s: float | None = Field(default=None, ge=1)
+    """Longest life of an attempt, likewise."""
+    no_progress_timeout_s: float | None = Field(default=None, ge=1)
+    """Longest silence of a running attempt's event log, likewise."""
     look_interval_s: float = Field(default=1.0, gt=0, le=60)
     """Pause between two looks at a working job that nobody hinted at."""
     lease_s: float = Field(default=30.0, gt=1)
@@ -64,6 +71,14 @@ class OrchestratorSettings(ServiceSettings):
         if len(names) != len(set(names)):
             raise ValueError("two workers have the same name; name each one once, as in `name=URL,name=URL`")
         return self
+
+    @property
+    def terms(self) -> Scheduling:
+        """The limits of jobs that say nothing about them."""
+        return Scheduling(
+            queue_timeout_s=self.queue_timeout_s, run_timeout_s=self.run_timeout_s,
+            no_progress_timeout_s=self.no_progress_timeout_s,
+        )  # fmt: skip
 
     @property
     def pools(self) -> dict[str, dict[str, str]]:

@@ -94,7 +94,7 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
         settings=settings, clock=clock, database=database, units=units, clients=clients, peers=peers, store=store,
         scratch=scratch, gate=Gate(CachedKeys(DatabaseKeys(units)), tokens), readiness=Readiness(units, peers),
         explainer=Explainer(peers, board, clock), bells=bells,
-        intake=Intake(units, clock, gauge, bells),
+        intake=Intake(units, clock, gauge, bells, settings.terms),
         dataset_intake=DatasetIntake(units, store, clock, scratch, Limits()),
         model_intake=ModelIntake(units, store, scratch),
         reconciler=Reconciler(

@@ -7,7 +7,18 @@ from typing import Any
 
 from orchestrator.domain.conclusions import Conclusion, conclude
 from orchestrator.domain.job import Attempt, Job
-from orchestrator.domain.observations import Gone, Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
+from orchestrator.domain.limits import judged, queue_deadline, ran_too_long, waited_too_long
+from orchestrator.domain.observations import (
+    Gone,
+    Missing,
+    Observation,
+    Prerequisites,
+    Refused,
+    Sealed,
+    Seen,
+    Silent,
+    SlotFree,
+)
 from shared.contracts.failures import Reason
 from shared.contracts.jobs import TERMINAL, Phase
 from shared.contracts.work import (
@@ -84,13 +95,25 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Condemn:
+    """Write down that the attempt is to be ended, and for what."""
+
+    verdict: Failure
+
+    @property
+    def why(self) -> str:
+        """For people."""
+        return f"{self.verdict.reason}: {self.verdict.message}"
+
+
+@dataclass(frozen=True, slots=True)
 class Enter:
     """Let a held job stand in line."""
 
     why: str
 
 
-Decision = Move | Act | End | Wait | Enter
+Decision = Move | Act | End | Wait | Enter | Condemn
 
 
 def decide(job: Job, attempt: Attempt | None, seen: Observation, now: datetime, policy: Policy = Policy()) -> Decision:
@@ -100,7 +123,7 @@ def decide(job: Job, attempt: Attempt | None, seen: Observation, now: datetime, 
     if job.phase is Phase.PAUSED:
         return Wait(job.why, None, is_unreachable=None)
     if job.phase is Phase.QUEUED:
-        return _decide_queued(job, seen)
+        return _decide_queued(job, seen, now)
     if attempt is None:
         return Wait("its attempt is not written down; an operator must look", policy.look_interval_s)
     if attempt.exit is not None:
@@ -108,11 +131,25 @@ def decide(job: Job, attempt: Attempt | None, seen: Observation, now: datetime, 
     return _decide_alive(job, attempt, seen, now, policy)
 
 
-def _decide_queued(job: Job, seen: Observation) -> Decision:
+def _decide_queued(job: Job, seen: Observation, now: datetime) -> Decision:
     if not isinstance(seen, SlotFree):
-        return Enter(job.why)
+        return _decide_waiting(job, seen, now)
     where = f"the {job.worker} service" if seen.worker == job.worker else f"{job.worker} worker {seen.worker}"
     return Move(Phase.STARTING, f"attempt {job.attempt + 1} starts on {where}", {"placed_on": seen.worker})
+
+
+def _decide_waiting(job: Job, seen: Observation, now: datetime) -> Decision:
+    failure = waited_too_long(job, now)
+    if failure is None and isinstance(seen, Prerequisites) and seen.failed is not None:
+        failure = Failure.of(Reason.DEPENDENCY_FAILED, f"{seen.failed}, which it depends on, did not succeed")
+    if failure is not None:
+        return Move(Phase.FAILED, f"{failure.reason}: {failure.message}", {"failure": failure})
+    if isinstance(seen, Prerequisites) and seen.waits_for:
+        more = f" and {len(seen.waits_for) - 1} more" if len(seen.waits_for) > 1 else ""
+        deadline = queue_deadline(job)
+        delay_s = None if deadline is None else max((deadline - now).total_seconds(), _SOON_S)
+        return Wait(f"waiting for {seen.waits_for[0]}{more} to succeed", delay_s, is_unreachable=None)
+    return Enter(f"waiting for the {job.worker} service" if seen is not None else job.why)
 
 
 def _decide_ended(
@@ -138,7 +175,7 @@ def _decide_alive(job: Job, attempt: Attempt, seen: Observation, now: datetime, 
                 policy.look_interval_s, is_unreachable=True,
             )  # fmt: skip
         case Seen():
-            return _on_view(job, attempt, seen, policy)
+            return _on_view(job, attempt, seen, now, policy)
         case Missing():
             return _on_missing(job, attempt, now)
         case Gone():
@@ -148,20 +185,29 @@ def _decide_alive(job: Job, attempt: Attempt, seen: Observation, now: datetime, 
     return Wait(job.why, policy.look_interval_s, is_unreachable=None)
 
 
-def _on_view(job: Job, attempt: Attempt, seen: Seen, policy: Policy) -> Decision:
+def _on_view(job: Job, attempt: Attempt, seen: Seen, now: datetime, policy: Policy) -> Decision:
     view = seen.view
     if view.exit is not None:
-        return End(view.exit, f"attempt {attempt.number} ended: {view.exit.outcome}", view.progress)
-    asked = _REQUESTS.get(job.phase)
+        report = judged(view.exit, attempt.verdict)
+        return End(report, f"attempt {attempt.number} ended: {report.outcome}", view.progress)
+    asked, why = (_REQUESTS.get(job.phase), job.why) if attempt.verdict is None else (Deed.STOP, _ending(attempt))
     if asked is not None:
         if seen.just_asked:
-            return Wait(job.why, _SOON_S, view.progress)
-        return Act(asked, job.why)
+            return Wait(why, _SOON_S, view.progress)
+        return Act(asked, why)
+    verdict = ran_too_long(job, attempt, view, now)
+    if verdict is not None:
+        return Condemn(verdict)
     if job.phase is Phase.STARTING and view.state is AttemptState.RUNNING:
         return Move(Phase.RUNNING, f"attempt {attempt.number} runs on the {job.worker} service")
     if job.phase is Phase.STARTING:
         return Wait(f"attempt {attempt.number} starts on the {job.worker} service", _SOON_S, view.progress)
     return Wait(f"attempt {attempt.number} runs on the {job.worker} service", policy.look_interval_s, view.progress)
+
+
+def _ending(attempt: Attempt) -> str:
+    reason = "" if attempt.verdict is None else attempt.verdict.message
+    return f"ending attempt {attempt.number}: {reason}"
 
 
 _REQUESTS = {Phase.STOPPING: Deed.STOP, Phase.PAUSING: Deed.PAUSE}

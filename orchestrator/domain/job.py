@@ -98,6 +98,8 @@ class Attempt:
     ended_at: datetime | None = None
     """When the orchestrator learnt of its end."""
     exit: ExitReport | None = None
+    verdict: Failure | None = None
+    """Why it is being ended although it runs; what its job fails with unless it succeeds first."""
 
     @property
     def attempt_id(self) -> str:

@@ -21,6 +21,7 @@ TRANSITIONS: dict[tuple[Phase | None, Phase], str] = {
     (None, Phase.QUEUED): "the job was accepted",
     (Phase.QUEUED, Phase.STARTING): "a slot is free; the next attempt is written down",
     (Phase.QUEUED, Phase.PAUSED): "a user paused it before it started",
+    (Phase.QUEUED, Phase.FAILED): "it waited longer than it may, or a job that it depends on did not succeed",
     (Phase.QUEUED, Phase.STOPPED): "a user stopped it before it started",
     (Phase.STARTING, Phase.QUEUED): "the worker had no room, or the attempt ended in a way worth another one",
     (Phase.STARTING, Phase.RUNNING): "the worker runs the attempt",

@@ -58,5 +58,15 @@ class Sealed:
     accepted_through: int = 0
 
 
-Observation = SlotFree | Seen | Missing | Refused | Silent | Gone | Sealed | None
+@dataclass(frozen=True, slots=True)
+class Prerequisites:
+    """How the jobs stand that this one depends on."""
+
+    waits_for: list[str]
+    """Those that are not over."""
+    failed: str | None = None
+    """One that is over and did not succeed."""
+
+
+Observation = SlotFree | Seen | Missing | Refused | Silent | Gone | Sealed | Prerequisites | None
 """None: nobody was asked."""

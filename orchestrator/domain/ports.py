@@ -9,14 +9,15 @@ from orchestrator.domain.access import KeyRepository
 from orchestrator.domain.audit import AuditRepository
 from orchestrator.domain.census import CensusRepository
 from orchestrator.domain.dataset import DatasetRepository
-from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob, OutboxEvent
+from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob
 from orchestrator.domain.model import ModelRepository
+from orchestrator.domain.outbox import OutboxRepository
 from orchestrator.domain.queueing.repository import LineRepository
 from orchestrator.domain.quota import QuotaRepository
 from orchestrator.domain.workers import Roll, WorkerForgotten, WorkerRepository
 from shared.contracts.events import AppendRequest, EventPage, ProducerMark
 from shared.contracts.jobs import LogPage, PeerState, Phase
-from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control, ExitReport, JobKind
+from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control, ExitReport, Failure, JobKind
 from shared.kit.errors import PeerUnavailable
 
 T = TypeVar("T")
@@ -93,6 +94,14 @@ class JobRepository(Protocol):
         """Give back what an earlier process of this name left claimed."""
         ...
 
+    def phases(self, job_ids: Sequence[str]) -> dict[str, Phase]:
+        """Where these jobs are; those that do not exist are left out."""
+        ...
+
+    def wake_dependents(self, job_id: str, now: datetime) -> None:
+        """Have the held jobs that depend on this one looked at next."""
+        ...
+
     def count_queued(self) -> int: ...
 
 
@@ -103,6 +112,10 @@ class AttemptRepository(Protocol):
 
     def end(self, job_id: str, number: int, report: ExitReport, ended_at: datetime) -> None:
         """Write down how an attempt ended; the first report stands."""
+        ...
+
+    def condemn(self, job_id: str, number: int, verdict: Failure) -> None:
+        """Write down what a living attempt is ended for."""
         ...
 
     def find(self, job_id: str, number: int) -> Attempt | None: ...
@@ -116,40 +129,6 @@ class HistoryRepository(Protocol):
     def add(self, entries: Sequence[HistoryEntry]) -> None: ...
 
     def of_job(self, job_id: str) -> list[HistoryEntry]: ...
-
-
-class OutboxRepository(Protocol):
-    """Events written with the move they tell of, sent afterwards."""
-
-    def add(self, events: Sequence[OutboxEvent]) -> None: ...
-
-    def due_topics(self, now: datetime, limit: int) -> list[str]:
-        """Topics with unsent events whose time has come."""
-        ...
-
-    def unsent(self, topics: Sequence[str], limit: int) -> list[OutboxEvent]:
-        """By topic, in producer order, from the first unsent one."""
-        ...
-
-    def mark_sent(self, topics: Sequence[str], through: int, now: datetime) -> None:
-        """Events of these topics up to this number are in the log."""
-        ...
-
-    def reopen(self, topic: str, first_seq: int) -> None:
-        """Send these again: the log does not have them."""
-        ...
-
-    def postpone(self, topic: str, until: datetime) -> None: ...
-
-    def told_incomplete(self, topic: str) -> set[int]:
-        """Attempts of which an `attempt_log_incomplete` is in the outbox, sent or not."""
-        ...
-
-    def put_before_last(self, topic: str, events: Sequence[OutboxEvent]) -> None:
-        """Number these where the unsent last event of the topic stands, and that one after them."""
-        ...
-
-    def delete_sent_before(self, before: datetime, limit: int) -> int: ...
 
 
 class UnitOfWork(Protocol):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from orchestrator.domain.job import Job, NewJob
 from orchestrator.domain.job_machine import Moved
 from orchestrator.domain.ports import UnitOfWork
+from shared.contracts.jobs import TERMINAL
 
 
 class WriteLost(Exception):
@@ -25,4 +26,6 @@ def record_move(uow: UnitOfWork, step: Moved, lease_token: str | None = None, *,
         raise WriteLost(step.job.job_id)
     uow.history.add([step.entry])
     uow.outbox.add([step.event])
+    if step.job.phase in TERMINAL:
+        uow.jobs.wake_dependents(step.job.job_id, step.entry.at)
     return replace(step.job, version=step.job.version + 1)

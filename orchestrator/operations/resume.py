@@ -18,6 +18,8 @@ def resume_job(units: UnitsOfWork, signals: Signals, job_id: str, kind: JobKind 
             raise refuse(job, "resumed")
         cause = AttemptCause.RESUME if job.attempt else AttemptCause.FIRST
         turn = turn_of(by.at, job.terms.priority)
-        return moved(job, Phase.QUEUED, "resumed by a user", by.at, next_cause=cause, turn=turn)
+        # One that never started may still wait for others, or may have waited too long: it is looked at first.
+        look = None if job.attempt else by.at
+        return moved(job, Phase.QUEUED, "resumed by a user", by.at, next_cause=cause, turn=turn, next_look_at=look)
 
     return carry_out(units, signals, job_id, kind, by, wish)

@@ -8,6 +8,7 @@ from datetime import datetime
 from orchestrator.domain.dataset import DatasetVersion
 from orchestrator.domain.job import WORKER_OF_KIND, IdempotencyKey, Inputs, Job, NewJob
 from orchestrator.domain.job_machine import Moved, accepted
+from orchestrator.domain.limits import queue_deadline
 from orchestrator.domain.model import ModelVersion
 from orchestrator.domain.ports import AlreadyThere, Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.queueing.gauge import QueueGauge
@@ -21,7 +22,7 @@ from shared.contracts.scheduling import NO_TERMS, Scheduling
 from shared.contracts.work import JobKind
 from shared.kit import context
 from shared.kit.clock import Clock
-from shared.kit.errors import Conflict, ImtsError, RateLimited
+from shared.kit.errors import Conflict, ImtsError, NotFound, RateLimited
 from shared.kit.ids import new_id
 
 
@@ -117,8 +118,11 @@ def request_hash(kind: str, project: str, spec: JsonObject, terms: Scheduling = 
 class Intake:
     """Where every new job comes in; requests that arrive together are committed together."""
 
-    def __init__(self, units: UnitsOfWork, clock: Clock, gauge: QueueGauge, signals: Signals) -> None:
+    def __init__(
+        self, units: UnitsOfWork, clock: Clock, gauge: QueueGauge, signals: Signals, defaults: Scheduling = NO_TERMS
+    ) -> None:
         self._units = units
+        self._defaults = defaults
         self._clock = clock
         self._gauge = gauge
         self._signals = signals
@@ -126,7 +130,8 @@ class Intake:
 
     async def submit(self, submission: Submission, requester: Requester) -> Submitted:
         """Accept a request; RateLimited when too many wait, Conflict when its key named another request."""
-        draft = _blank(submission.kind, requester.project, submission.spec, submission.terms, self._clock.now())
+        terms = submission.terms.with_defaults(self._defaults)
+        draft = _blank(submission.kind, requester.project, submission.spec, terms, self._clock.now())
         draft = replace(draft, max_retries=submission.max_retries)
         digest = request_hash(submission.kind, requester.project, submission.spec, submission.terms)
         return await self._add(draft, requester, digest, submission)
@@ -191,6 +196,7 @@ class Intake:
         job = request.draft
         if request.submission is not None:
             job = replace(job, inputs=names.resolve(request.submission))
+        require_jobs(names.uow, job.terms.depends_on)
         self._gauge.admit(names.uow.jobs.count_queued)
         names.quotas.admit(job.project)
         first = accepted(job)
@@ -199,11 +205,21 @@ class Intake:
 
 def _blank(kind: JobKind, project: str, spec: JsonObject, terms: Scheduling, now: datetime) -> Job:
     worker = WORKER_OF_KIND[kind]
-    return Job(
+    job = Job(
         job_id=new_id("job"), kind=kind, worker=worker, project=project, spec=spec, inputs=Inputs(),
         phase=Phase.QUEUED, why=f"waiting for the {worker} service", created_at=now, updated_at=now,
         turn=turn_of(now, terms.priority), terms=terms, traceparent=context.traceparent.get(),
     )  # fmt: skip
+    if terms.depends_on:
+        return replace(job, is_held=True, next_look_at=now, why="waiting for the jobs that it depends on")
+    return replace(job, next_look_at=queue_deadline(job))
+
+
+def require_jobs(uow: UnitOfWork, job_ids: list[str]) -> None:
+    """NotFound unless all of them exist; so a circle cannot be made."""
+    missing = set(job_ids) - uow.jobs.phases(job_ids).keys() if job_ids else set()
+    if missing:
+        raise NotFound(f"there is no job {min(missing)} to depend on", code="job_not_found", param="dependsOn")
 
 
 def _replay(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from orchestrator.domain.decisions import Act, Decision, End, Enter, Move, Policy, Wait, decide
+from orchestrator.domain.decisions import Act, Condemn, Decision, End, Enter, Move, Policy, Wait, decide
 from orchestrator.domain.job import Attempt, Leased
 from orchestrator.domain.job_machine import WORKING
 from orchestrator.domain.observations import Missing, Observation
@@ -12,8 +12,8 @@ from orchestrator.domain.ports import Peers, Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.recording import WriteLost
 from orchestrator.reconciler.act import act
 from orchestrator.reconciler.gauges import LEASES_LOST, count_end, count_move
-from orchestrator.reconciler.observe import observe
-from orchestrator.reconciler.record import write_end, write_entry, write_move, write_wait
+from orchestrator.reconciler.observe import observe, prerequisites
+from orchestrator.reconciler.record import write_end, write_entry, write_move, write_verdict, write_wait
 from shared.contracts.jobs import Phase
 from shared.kit.clock import Clock
 from shared.kit.logs import log_context, logger
@@ -40,7 +40,7 @@ class Advance:
             for _ in range(_MAX_STEPS):
                 attempt = await in_thread(self._attempt, held)
                 if seen is None:
-                    seen = await observe(self.peers, held.job, attempt)
+                    seen = await self._observe(held, attempt)
                 decision = decide(held.job, attempt, seen, self.clock.now(), self.policy)
                 try:
                     after = await self._carry_out(held, attempt, decision)
@@ -58,6 +58,11 @@ class Advance:
                 if held.job.phase not in WORKING:
                     return decision.delay_s if isinstance(decision, Move) else 0.0
         return 0.0
+
+    async def _observe(self, held: Leased, attempt: Attempt | None) -> Observation:
+        if held.job.is_waiting and held.job.terms.depends_on and not held.job.attempt:
+            return await in_thread(self.units.read, lambda uow: prerequisites(uow, held.job))
+        return await observe(self.peers, held.job, attempt)
 
     def _attempt(self, held: Leased) -> Attempt | None:
         job = held.job
@@ -84,6 +89,10 @@ class Advance:
                 logger.info("{} -> {}: {}", held.job.phase, job.phase, job.why)
                 # An attempt that was just written down has never been asked for: no need to hear that it is missing.
                 return Leased(job, held.token), Missing() if job.phase is Phase.STARTING else None
+            case Condemn():
+                job = await self._write(lambda uow: write_verdict(uow, held, decision, now))
+                logger.warning("attempt {} is ended: {}", job.attempt, decision.why)
+                return Leased(job, held.token), None
             case End():
                 job = await self._write(lambda uow: write_end(uow, held, decision, now))
                 count_end(job, decision.report)

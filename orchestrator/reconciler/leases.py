@@ -50,7 +50,8 @@ class Leases:
         if not placed:
             return []
         claimed = self._units.write(lambda uow: uow.jobs.claim_in_line(list(placed), self._lease(now)))
-        return [(held, placed[held.job.job_id]) for held in claimed]
+        held = {one.job.job_id: one for one in claimed}
+        return [(held[job_id], worker) for job_id, worker in placed.items() if job_id in held]
 
     def _lease(self, now: datetime) -> Lease:
         return Lease(self._owner, now, now + self._life)

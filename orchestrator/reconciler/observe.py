@@ -3,9 +3,10 @@
 from collections.abc import Awaitable
 
 from orchestrator.domain.job import Attempt, Job
-from orchestrator.domain.observations import Gone, Missing, Observation, Refused, Seen, Silent
-from orchestrator.domain.ports import Peers
+from orchestrator.domain.observations import Gone, Missing, Observation, Prerequisites, Refused, Seen, Silent
+from orchestrator.domain.ports import Peers, UnitOfWork
 from orchestrator.domain.workers import WorkerForgotten
+from shared.contracts.jobs import TERMINAL, Phase
 from shared.contracts.work import AttemptView
 from shared.kit.errors import ImtsError, NotFound
 
@@ -42,3 +43,10 @@ async def observe(peers: Peers, job: Job, attempt: Attempt | None) -> Observatio
 async def look(peers: Peers, worker: str, attempt: Attempt) -> AttemptView:
     """The attempt as this worker sees it."""
     return await peers.at(worker).look(attempt.attempt_id)
+
+
+def prerequisites(uow: UnitOfWork, job: Job) -> Prerequisites:
+    """How the jobs stand that a queued job depends on; one that was deleted cannot succeed any more."""
+    phases = uow.jobs.phases(job.terms.depends_on)
+    failed = [name for name in job.terms.depends_on if phases.get(name, Phase.FAILED) in TERMINAL - {Phase.SUCCEEDED}]
+    return Prerequisites([name for name, phase in phases.items() if phase not in TERMINAL], next(iter(failed), None))

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.domain.conclusions import MODEL_MAKERS
-from orchestrator.domain.decisions import End, Move, Wait
+from orchestrator.domain.decisions import Condemn, End, Move, Wait
 from orchestrator.domain.job import Attempt, Job, Leased
 from orchestrator.domain.job_machine import WORKING, moved
+from orchestrator.domain.limits import queue_deadline
 from orchestrator.domain.ports import UnitOfWork
 from orchestrator.domain.recording import WriteLost, record_move
 from orchestrator.domain.registration import registered_result
@@ -60,9 +61,18 @@ def write_move(uow: UnitOfWork, held: Leased, move: Move, now: datetime) -> Job:
 
 def write_entry(uow: UnitOfWork, held: Leased, why: str, now: datetime) -> Job:
     """Let a queued job stand in line, and give the lease back."""
-    job = replace(held.job, why=why, updated_at=now, is_held=False, next_look_at=None)
+    job = replace(held.job, why=why, updated_at=now, is_held=False, next_look_at=queue_deadline(held.job))
     if not uow.jobs.save(job, lease_token=held.token, release=True):
         raise WriteLost(job.job_id)
+    return replace(job, version=job.version + 1)
+
+
+def write_verdict(uow: UnitOfWork, held: Leased, verdict: Condemn, now: datetime) -> Job:
+    """Write down what the newest attempt is ended for; it may still succeed first."""
+    job = replace(held.job, why=verdict.why, updated_at=now)
+    if not uow.jobs.save(job, lease_token=held.token):
+        raise WriteLost(job.job_id)
+    uow.attempts.condemn(job.job_id, job.attempt, verdict.verdict)
     return replace(job, version=job.version + 1)
 
 

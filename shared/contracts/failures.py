@@ -84,7 +84,15 @@ class Reason(StrEnum):
                          "halve batchSize and double gradientAccumulationSteps: the result stays the same")
     STOPPED_BY_USER = ("stopped_by_user", _USER, "a user stopped the job",
                        "nothing: its newest checkpoint stays; `retry` makes a new job of it")
+    RUN_TIMEOUT = ("run_timeout", _USER, "the attempt ran longer than the job may",
+                   "raise runTimeoutS, or ask for less work; the newest checkpoint stays")
+    DEPENDENCY_FAILED = ("dependency_failed", _USER, "a job that this one depends on did not succeed",
+                         "look at the job that the message names, then `clone` this one")
     # The machine
+    QUEUE_TIMEOUT = ("queue_timeout", _MACHINE, "the job waited longer for its first attempt than it may",
+                     "raise queueTimeoutS or priority, or add workers; `queue.why` says what jobs wait for", _ONCE)
+    NO_PROGRESS = ("no_progress", _MACHINE, "the attempt wrote nothing for longer than it may",
+                   "read the end of the log; raise noProgressTimeoutS where steps are slow by nature")
     OUT_OF_MEMORY_HOST = ("out_of_memory_host", _MACHINE, "the machine, its cgroup or a limit had no memory left",
                           "halve batchSize and double gradientAccumulationSteps, or give the worker more memory")
     GPU_MEMORY_TAKEN = ("gpu_memory_taken", _MACHINE, "other processes hold the GPU's memory",

@@ -55,6 +55,8 @@ class WaitingFor(StrEnum):
     QUOTA = "quota"
     PARALLELISM = "parallelism"
     """Of its sweep."""
+    DEPENDENCIES = "dependencies"
+    """Jobs that must succeed first."""
     DELAY = "delay"
     """The pause before another attempt."""
 

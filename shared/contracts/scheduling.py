@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from shared.contracts.base import Contract, Int, Number
+from shared.contracts.base import Contract, Int, JobId, Number
 from shared.contracts.work import Resources
 
 
@@ -19,6 +19,27 @@ class Scheduling(Contract):
     """GPUs that must be free on one worker; they are counted, not chosen."""
     memory_gb: Annotated[Number, Field(ge=0, le=1_000_000)] = 0.0
     """Host memory (GB, 10^9 bytes) that must not be promised to others on one worker."""
+    queue_timeout_s: Annotated[Number, Field(ge=1, le=31_536_000)] | None = None
+    """Longest wait for the first attempt, from submission; the job then fails with `queue_timeout`."""
+    run_timeout_s: Annotated[Number, Field(ge=1, le=31_536_000)] | None = None
+    """Longest life of one attempt; the job then fails with `run_timeout`, its newest checkpoint stays."""
+    no_progress_timeout_s: Annotated[Number, Field(ge=1, le=31_536_000)] | None = None
+    """Longest silence of a running attempt's event log; it is then ended (`no_progress`) and tried again."""
+    depends_on: Annotated[list[JobId], Field(max_length=64)] = []
+    """Jobs that must succeed before this one stands in line; one that does not fails it (`dependency_failed`)."""
+
+    @field_validator("depends_on")
+    @classmethod
+    def _names_each_job_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) != len(value):
+            raise ValueError("must name each job once")
+        return value
+
+    def with_defaults(self, defaults: "Scheduling") -> "Scheduling":
+        """The same, with the limits that it does not say taken from `defaults`."""
+        limits = ("queue_timeout_s", "run_timeout_s", "no_progress_timeout_s")
+        absent = {name: getattr(defaults, name) for name in limits if getattr(self, name) is None}
+        return self.model_copy(update=absent)
 
     @property
     def resources(self) -> Resources:

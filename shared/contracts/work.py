@@ -192,6 +192,8 @@ class AttemptView(WireModel):
     state: AttemptState
     started_at: datetime | None = None
     progress: Progress = Progress()
+    idle_s: Number | None = None
+    """Seconds since its newest event, or since its processes began; absent before that and after the end."""
     exit: ExitReport | None = None
 
 

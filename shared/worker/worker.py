@@ -139,7 +139,13 @@ class Worker:
         return AttemptView(
             attempt_id=attempt_id, state=AttemptState.ENDED if report else state, exit=report,
             progress=self._progress_of(folder), started_at=datetime.fromisoformat(started_at) if started_at else None,
+            idle_s=self._idle_s(folder) if started_at and not report else None,
         )  # fmt: skip
+
+    def _idle_s(self, folder: AttemptFolder) -> float:
+        """How long the attempt has written nothing, by this machine's clock alone."""
+        newest = max(path.stat().st_mtime for path in (folder.events, folder.shepherd) if path.exists())
+        return max(self._clock.now().timestamp() - newest, 0.0)
 
     def result(self, attempt_id: str) -> ExitReport:
         """How an attempt ended."""

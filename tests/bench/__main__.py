@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import callbacks, fanout, growth, history, ingest, memory, overhead, submission, tracking
+from tests.bench import callbacks, fanout, growth, history, ingest, memory, overhead, queue, submission, tracking
 from tests.bench.overhead import wait_for_spare
 from tests.bench.table import Figure, write
 from tests.mesh import running_mesh
@@ -32,6 +32,14 @@ def _submission_sqlite(folder: Path, options: argparse.Namespace) -> list[Figure
 
 def _submission_mysql(folder: Path, options: argparse.Namespace) -> list[Figure]:
     return submission.measure("mysql", options.mlflow, folder)
+
+
+def _queue(folder: Path, _: argparse.Namespace) -> list[Figure]:
+    return queue.measure(folder)
+
+
+def _claimers(_: Path, __: argparse.Namespace) -> list[Figure]:
+    return queue.measure_claimers()
 
 
 def _tracking(folder: Path, _: argparse.Namespace) -> list[Figure]:
@@ -71,6 +79,8 @@ MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "history": _history,
     "ingest": _ingest,
     "history-mysql": _history_mysql,
+    "queue": _queue,
+    "claimers": _claimers,
     "submission-sqlite": _submission_sqlite,
     "submission-mysql": _submission_mysql,
     "tracking": _tracking,

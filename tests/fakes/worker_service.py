@@ -14,11 +14,14 @@ class FakeWorkerSettings(WorkerSettings):
 
     model_config = SettingsConfigDict(env_prefix="WORKER_", frozen=True, extra="ignore")
 
+    service: str = "worker"
+    """Which service of the mesh it stands for."""
+
 
 if __name__ == "__main__":
     settings = load_settings(FakeWorkerSettings)
     app = create_worker_application(
-        service="worker", summary="A worker for tests", settings=settings, kinds=frozenset({JobKind.TRAINING}),
+        service=settings.service, summary="A worker for tests", settings=settings, kinds=frozenset({JobKind.TRAINING}),
         engine="tests.fakes.engines",
     )  # fmt: skip
-    serve("worker", app, settings)
+    serve(settings.service, app, settings)

@@ -14,7 +14,7 @@ from orchestrator.domain.queueing.lanes import Lane, Line, Waiting, group_of_pro
 from orchestrator.domain.workers import Ruling
 from shared.contracts.events import ATTEMPT_LOG_INCOMPLETE
 from shared.contracts.jobs import Phase
-from shared.contracts.work import ExitReport
+from shared.contracts.work import ExitReport, Failure
 from shared.kit.errors import Unavailable
 from tests.simulation.chance import Chance
 from tests.simulation.invariants import check_commit, require
@@ -136,6 +136,14 @@ class Jobs:
             del self._tables.holders[job_id]
         return len(mine)
 
+    def phases(self, job_ids: Sequence[str]) -> dict[str, Phase]:
+        return {job_id: self._tables.jobs[job_id].phase for job_id in job_ids if job_id in self._tables.jobs}
+
+    def wake_dependents(self, job_id: str, now: datetime) -> None:
+        for job in list(self._tables.jobs.values()):
+            if job_id in job.terms.depends_on and job.is_waiting and job.is_held:
+                self._tables.jobs[job.job_id] = replace(job, next_look_at=now, version=job.version + 1)
+
     def count_queued(self) -> int:
         return sum(job.is_waiting for job in self._tables.jobs.values())
 
@@ -183,6 +191,11 @@ class Attempts:
         attempt = self._rows[job_id, number]
         if attempt.ended_at is None:
             self._rows[job_id, number] = replace(attempt, exit=report, ended_at=ended_at)
+
+    def condemn(self, job_id: str, number: int, verdict: Failure) -> None:
+        attempt = self._rows[job_id, number]
+        if attempt.ended_at is None:
+            self._rows[job_id, number] = replace(attempt, verdict=verdict)
 
     def find(self, job_id: str, number: int) -> Attempt | None:
         return self._rows.get((job_id, number))

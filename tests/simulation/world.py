@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.domain.audit import By
 from orchestrator.domain.job import Attempt, Inputs, Job, NewJob
 from orchestrator.domain.job_machine import accepted
+from orchestrator.domain.limits import queue_deadline
 from orchestrator.domain.ports import AlreadyThere
 from orchestrator.domain.recording import record_new
 from orchestrator.operations.pause import pause_job
@@ -16,6 +17,7 @@ from orchestrator.operations.resume import resume_job
 from orchestrator.operations.stop import stop_job
 from shared.contracts.events import job_topic
 from shared.contracts.jobs import TERMINAL, Phase
+from shared.contracts.scheduling import Scheduling
 from shared.contracts.work import JobKind
 from shared.kit.errors import ImtsError
 from shared.kit.tasks import in_thread
@@ -151,8 +153,10 @@ class World:
         draft = Job(
             job_id=job_id, kind=kind, worker=worker, project="default", spec={}, inputs=Inputs(), phase=Phase.QUEUED,
             why="waits", created_at=self.replicas[0].clock.now(), updated_at=self.replicas[0].clock.now(),
-            turn=self.replicas[0].clock.now(), max_retries=rng.randint(0, 2),
+            turn=self.replicas[0].clock.now(), max_retries=rng.randint(0, 2), terms=self._terms(),
         )  # fmt: skip
+        look = draft.created_at if draft.terms.depends_on else queue_deadline(draft)
+        draft = replace(draft, is_held=bool(draft.terms.depends_on), next_look_at=look)
         while job_id not in self.store.tables.jobs:
             first = accepted(replace(draft, why="waits"))
             with contextlib.suppress(ImtsError, AlreadyThere):
@@ -166,6 +170,16 @@ class World:
             replica = rng.choice(self.replicas)
             with contextlib.suppress(ImtsError):
                 await in_thread(wish, self.store, replica.bells, job_id, None, By("me", replica.clock.now()))
+
+    def _terms(self) -> Scheduling:
+        """Some jobs wait for others, and some will not wait or run for ever."""
+        rng = self.chance.rng
+        earlier = sorted(self.store.tables.jobs)
+        return Scheduling(
+            depends_on=[rng.choice(earlier)] if earlier and rng.random() < 0.3 else [],
+            queue_timeout_s=rng.uniform(2, 40) if rng.random() < 0.2 else None,
+            run_timeout_s=rng.uniform(2, 40) if rng.random() < 0.2 else None,
+        )
 
     async def _come_right(self) -> None:
         """Everything is up and nobody interferes: every job ends, and every event arrives."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from orchestrator.db.tables.attempts import AttemptRow
 from orchestrator.db.tables.base import table_of
 from orchestrator.domain.job import Attempt
-from shared.contracts.work import AttemptCause, ExitReport
+from shared.contracts.work import AttemptCause, ExitReport, Failure
 
 _T = table_of(AttemptRow)
 _ATTEMPTS = _T.c
@@ -18,7 +18,8 @@ _ATTEMPTS = _T.c
 def _attempt_of(row: Row[Any]) -> Attempt:
     report = None if row.exit is None else ExitReport.model_validate(row.exit, extra="ignore")
     cause = AttemptCause(row.cause)
-    return Attempt(row.job_id, row.number, cause, row.created_at, row.worker, row.ended_at, report)
+    verdict = None if row.verdict is None else Failure.model_validate(row.verdict, extra="ignore")
+    return Attempt(row.job_id, row.number, cause, row.created_at, row.worker, row.ended_at, report, verdict)
 
 
 class SqlAttempts:
@@ -33,6 +34,10 @@ class SqlAttempts:
             "created_at": attempt.created_at, "ended_at": None, "exit": None,
         }  # fmt: skip
         self._session.execute(insert(_T), row)
+
+    def condemn(self, job_id: str, number: int, verdict: Failure) -> None:
+        is_open = (_ATTEMPTS.job_id == job_id, _ATTEMPTS.number == number, _ATTEMPTS.ended_at.is_(None))
+        self._session.execute(update(_T).where(*is_open).values(verdict=verdict.model_dump(mode="json")))
 
     def end(self, job_id: str, number: int, report: ExitReport, ended_at: datetime) -> None:
         is_open = (_ATTEMPTS.job_id == job_id, _ATTEMPTS.number == number, _ATTEMPTS.ended_at.is_(None))

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from orchestrator.db.repositories.job_rows import MUTABLE, job_of, row_of
 from orchestrator.db.tables.base import table_of
+from orchestrator.db.tables.dependencies import DependencyRow
 from orchestrator.db.tables.jobs import JobRow
 from orchestrator.domain.job import Job, Leased, NewJob, is_job_id
 from orchestrator.domain.job_machine import WORKING
@@ -19,6 +20,7 @@ from shared.contracts.jobs import Phase
 
 _T = table_of(JobRow)
 _JOBS = _T.c
+_NEEDS = table_of(DependencyRow)
 _LOOKED_AT = sorted(WORKING | {Phase.QUEUED})
 _NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_token": None, "lease_expires_at": None}
 
@@ -38,6 +40,11 @@ class SqlJobs:
             self._session.execute(insert(_T), [_new_row(new) for new in jobs])
         except IntegrityError as fault:
             raise AlreadyThere from fault
+        needs = [
+            {"depends_on": name, "job_id": new.job.job_id} for new in jobs for name in new.job.terms.depends_on
+        ]  # fmt: skip
+        if needs:
+            self._session.execute(insert(_NEEDS), needs)
 
     def find(self, job_id: str) -> Job | None:
         row = self._one(_JOBS.job_id == job_id) if is_job_id(job_id) else None
@@ -112,6 +119,18 @@ class SqlJobs:
     def release_all(self, owner: str) -> int:
         released: Any = self._session.execute(update(_T).where(_JOBS.lease_owner == owner).values(_NO_LEASE))
         return int(released.rowcount)
+
+    def phases(self, job_ids: Sequence[str]) -> dict[str, Phase]:
+        query = select(_JOBS.job_id, _JOBS.phase).where(_JOBS.job_id.in_(job_ids))
+        return {job_id: Phase(phase) for job_id, phase in self._session.execute(query)}
+
+    def wake_dependents(self, job_id: str, now: datetime) -> None:
+        # Found first and then written by primary key: an UPDATE by sub-select would lock what it reads.
+        dependents = list(self._session.scalars(select(_NEEDS.c.job_id).where(_NEEDS.c.depends_on == job_id)))
+        if dependents:
+            is_held = (_JOBS.job_id.in_(dependents), _JOBS.phase == Phase.QUEUED, _JOBS.lane.is_(None))
+            changes = {"next_look_at": now, "version": _JOBS.version + 1}
+            self._session.execute(update(_T).where(*is_held).values(changes))
 
     def count_queued(self) -> int:
         return self._session.scalar(select(func.count()).where(_JOBS.phase == Phase.QUEUED)) or 0

@@ -1,20 +1,23 @@
 """One table a file; `metadata` knows them all."""
 
-from orchestrator.db.tables import attempts, audit, datasets, history, jobs, keys, models, outbox, quotas, workers
+from orchestrator.db.tables import (
+    attempts,
+    audit,
+    datasets,
+    dependencies,
+    history,
+    jobs,
+    keys,
+    models,
+    outbox,
+    quotas,
+    workers,
+)  # fmt: skip
 from orchestrator.db.tables.base import Base
 
 metadata = Base.metadata
 
 __all__ = [
-    "attempts",
-    "audit",
-    "datasets",
-    "history",
-    "jobs",
-    "keys",
-    "metadata",
-    "models",
-    "outbox",
-    "quotas",
-    "workers",
-]
+    "attempts", "audit", "datasets", "dependencies", "history", "jobs", "keys",
+    "metadata", "models", "outbox", "quotas", "workers",
+]  # fmt: skip

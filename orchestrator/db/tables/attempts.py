@@ -21,5 +21,7 @@ class AttemptRow(Base):
     worker: Mapped[str | None] = mapped_column(ascii_column(96))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    verdict: Mapped[JsonObject | None] = mapped_column(JsonText)
+    """Why it is being ended although it runs."""
     exit: Mapped[JsonObject | None] = mapped_column(JsonText)
     """The worker's report, artifacts included."""

@@ -56,7 +56,8 @@ class _Workers:
 def explain(job: Job, facts: Facts) -> Explained:
     """Why `job` is in line and not at work."""
     if job.is_held:
-        return Explained(WaitingFor.DELAY, job.why)
+        is_first = job.attempt == 0 and job.terms.depends_on
+        return Explained(WaitingFor.DEPENDENCIES if is_first else WaitingFor.DELAY, job.why)
     lane = lane_of(job)
     first = _first(lane, facts)
     position = None if first is None else first + 1

@@ -37,6 +37,8 @@ class Mesh:
         self.stream = FakeStream()
         workers = {"training": self.worker, "analyzer": FakeWorker("analyzer"), "evaluator": FakeWorker("evaluator")}
         self.peers = Peers(workers, self.stream)
+        self.has_fakes = True
+        """Otherwise the next start uses the services that the settings name."""
         self._stack = stack
         self._life = stack.enter_context(ExitStack())
         self.start()
@@ -44,7 +46,7 @@ class Mesh:
 
     def start(self) -> None:
         """Serve."""
-        app = create_app(self.settings, self.peers)
+        app = create_app(self.settings, self.peers if self.has_fakes else None)
         self.wiring: Wiring = app.state.wiring
         self.url = self._life.enter_context(live_server(app))
         self.http = self._life.enter_context(

@@ -1,5 +1,6 @@
 """The decision about a job, for every phase and everything that may have been seen."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,11 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.domain.decisions import Act, Decision, Deed, End, Enter, Move, Policy, Wait, decide
+from orchestrator.domain.decisions import Act, Condemn, Decision, Deed, End, Enter, Move, Policy, Wait, decide
 from orchestrator.domain.job_machine import WORKING, is_allowed
-from orchestrator.domain.observations import Gone, Missing, Observation, Refused, Sealed, Seen, Silent, SlotFree
+from orchestrator.domain.observations import (
+    Gone,
+    Missing,
+    Observation,
+    Prerequisites,
+    Refused,
+    Sealed,
+    Seen,
+    Silent,
+    SlotFree,
+)
 from shared.contracts.failures import FailureClass
 from shared.contracts.jobs import TERMINAL, Phase
+from shared.contracts.scheduling import Scheduling
 from shared.contracts.work import AttemptCause, AttemptState, Outcome
 from tests.unit.orchestrator.jobs import MODEL, NOW, a_failure, a_job, a_report, a_view, an_attempt
 
@@ -186,3 +198,40 @@ def test_every_decision_has_a_reason_and_is_allowed(
         assert isinstance(decision, Wait)
     if isinstance(decision, Move):
         assert is_allowed(phase, decision.to)
+
+
+def test_an_attempt_that_is_ended_for_cause_is_asked_to_stop_and_fails_for_it() -> None:
+    job = a_job(terms=Scheduling(run_timeout_s=60, no_progress_timeout_s=5))
+    assert isinstance(decide(job, an_attempt(), RUNNING, NOW + timedelta(seconds=59)), Wait)
+    late = decide(job, an_attempt(), RUNNING, NOW + timedelta(seconds=60))
+    assert isinstance(late, Condemn)
+    assert late.verdict.reason == "run_timeout"
+    silent = Seen(a_view().model_copy(update={"idle_s": 5.0}))
+    hung = decide(job, an_attempt(), silent, NOW)
+    assert isinstance(hung, Condemn)
+    assert (hung.verdict.reason, hung.verdict.retryable) == ("no_progress", True)
+    condemned = replace(an_attempt(), verdict=hung.verdict)
+    assert _target(decide(job, condemned, silent, NOW)) is Deed.STOP
+    assert isinstance(decide(job, condemned, ASKED, NOW), Wait)
+    stopped = decide(job, condemned, Seen(a_view(AttemptState.ENDED, a_report(Outcome.STOPPED))), NOW)
+    assert isinstance(stopped, End)
+    assert (stopped.report.outcome, stopped.report.failure) == (Outcome.FAILED, hung.verdict)
+    made_it = decide(job, condemned, ENDED, NOW)
+    assert isinstance(made_it, End)
+    assert made_it.report.outcome is Outcome.SUCCEEDED
+
+
+def test_a_user_who_stops_a_job_that_is_ended_for_cause_gets_a_stopped_job() -> None:
+    job, attempt = a_job(Phase.STOPPING), an_attempt(a_report(Outcome.FAILED, failure=a_failure()))
+    assert _target(decide(job, attempt, DRAINED, NOW)) is Phase.STOPPED
+
+
+def test_a_waiting_job_with_prerequisites() -> None:
+    job = a_job(Phase.QUEUED, attempt=0, is_held=True, terms=Scheduling(queue_timeout_s=60))
+    waits = decide(job, None, Prerequisites(["job-a", "job-b"]), NOW)
+    assert waits == Wait("waiting for job-a and 1 more to succeed", 60.0, is_unreachable=None)
+    assert isinstance(decide(job, None, Prerequisites([]), NOW), Enter)
+    assert _target(decide(job, None, Prerequisites(["job-a"], failed="job-b"), NOW)) is Phase.FAILED
+    late = decide(job, None, Prerequisites(["job-a"]), NOW + timedelta(seconds=60))
+    assert isinstance(late, Move)
+    assert late.why.startswith("queue_timeout")
