@@ -28,7 +28,14 @@ NAMED_BY_ENGINES = {
     "no_trainable_rows", "cutoff_too_short", "no_questions", "template_mismatch", "full_on_adapter",
     "operation_unknown", "loss_not_finite",
 }  # fmt: skip
-CONCLUDED_BY_THE_ORCHESTRATOR = {"no_model_made", "worker_refused"}
+CONCLUDED_BY_THE_ORCHESTRATOR = {
+    Reason.QUEUE_TIMEOUT,
+    Reason.RUN_TIMEOUT,
+    Reason.NO_PROGRESS,
+    Reason.DEPENDENCY_FAILED,
+    "no_model_made",
+    "worker_refused",
+}
 TESTED_BELOW = {"loss_diverged", "stopped_by_user", "artifact_not_found", "artifact_damaged", "service_error"}
 SPEC = TrainingSpec(model_name="tiny", dataset="rows").model_dump(mode="json")
 
