@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imts.client.transport import Transport
-from imts.tracking.journal import Journal
+from imts.tracking.inbox import Inbox
+from imts.tracking.journal import append_for_the_dead, is_writer_alive
 from imts.tracking.lines import encode
 from imts.tracking.sending import Delivery, LogIsClosed
 from imts.tracking.unsent import Unsent
@@ -16,6 +17,7 @@ class Sender:
 
     def __init__(self, path: Path, connect: Callable[[], Transport]) -> None:
         self._path = path
+        self._inbox = Inbox(path)
         self._unsent = Unsent(path)
         self._delivery = Delivery(path.stem, self._unsent, connect)
 
@@ -34,27 +36,31 @@ class Sender:
 
         ClientError, OSError: later.
         """
-        if not self._path.exists():
-            return True
         try:
-            self._send_all()
-            if not self._unsent.is_over and not self._end_for_the_dead():
-                return False
+            if self._path.exists():
+                self._inbox.collect()
+                self._send_all()
+                if not self._unsent.is_over and not self._end_for_the_dead():
+                    return False
         except LogIsClosed:
             pass
+        # In this order: a journal without an inbox is found again, an inbox without a journal is not.
+        self._inbox.remove()
         self._path.unlink(missing_ok=True)
         return True
 
-    def is_writer_alive(self) -> bool:
-        """Whether the process that writes the journal still has it."""
-        journal = Journal.adopt(self._path)
-        if journal is not None:
-            journal.close()
-        return journal is None
+    def has_taken_over(self) -> bool:
+        """Whether the run's own process is gone; everything that it wrote is on the disk then."""
+        if is_writer_alive(self._path):
+            return False
+        self._inbox.collect()
+        self._inbox.remove()
+        return True
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give connection and files back."""
         self._delivery.close()
+        self._inbox.close()
 
     def _send_all(self) -> None:
         while self._delivery.step():
@@ -62,16 +68,12 @@ class Sender:
 
     def _end_for_the_dead(self) -> bool:
         """Close the run of a process that died without a word; false while it lives."""
-        journal = Journal.adopt(self._path)
-        if journal is None:
+        if not self.has_taken_over():
             return False
-        try:
-            # It may have written more before it died, and even the end.
+        # It may have written more before it died, and even the end.
+        self._send_all()
+        if not self._unsent.is_over:
+            fate = {"status": "failed", "why": "its process ended without a word"}
+            append_for_the_dead(self._path, encode(RUN_FINISHED, fate))
             self._send_all()
-            if not self._unsent.is_over:
-                fate = {"status": "failed", "why": "its process ended without a word"}
-                journal.append(encode(RUN_FINISHED, fate), is_last=True)
-                self._send_all()
-        finally:
-            journal.close()
         return True

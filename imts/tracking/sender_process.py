@@ -92,7 +92,13 @@ class Watch:
             self._away_since = now
             _tell(f"events of {self._name} wait on this machine: {fault}")
         has_patience = _may_pass(fault) and now - self._away_since < self._patience_s
-        return not has_patience and not self._sender.is_writer_alive()
+        if has_patience:
+            return False
+        try:
+            return self._sender.has_taken_over()
+        except OSError:
+            # The disk is full: what is in memory stays there for whoever comes next.
+            return True
 
 
 def main(environ: Mapping[str, str] = os.environ) -> None:

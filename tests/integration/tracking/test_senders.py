@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from imts.tracking import start
-from imts.tracking.journal import Journal, journals
+from imts.tracking.inbox import inbox_path
+from imts.tracking.journal import journals
 from imts.tracking.resending import resend
-from imts.tracking.turn import sending_turn
 from tests.fakes.key_directory import key_directory
 from tests.integration.stream.client import StreamCaller
 from tests.integration.tracking.conftest import AWAY, KEY, Environment, environment
@@ -21,16 +21,20 @@ from tests.stream_process import stream_process
 from tests.waiting import eventually
 
 _FULL_DISK = """
-import resource, sys
+import logging, resource, sys, time
 from pathlib import Path
 import imts
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
 run = imts.start(name="full", folder=Path(sys.argv[1]))
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+if sys.argv[2] == "sender":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 for step in range(2000):
     run.log({"train_loss": 1.0}, step=step)
 print(run.run_id)
-print(run.finish(within_s=10))
+print(run.finish(within_s=float(sys.argv[3])))
 """
+"""The sender inherits the limit on the size of a file; the trainer may lift its own."""
 
 
 def steps(caller: StreamCaller, run_id: str) -> list[int]:
@@ -98,8 +102,8 @@ def test_sync_sends_what_a_killed_trainer_and_its_killed_sender_left(
         eventually(lambda: len(steps(person, run_id)) > 100, within_s=20)
         process.kill()
         assert len(kill_senders(run_id)) == 1
-    with journals(tmp_path)[0].open("ab") as journal:
-        journal.write(b'{"event_type":"metrics_up')
+    with inbox_path(journals(tmp_path)[0]).open("ab") as inbox:
+        inbox.write(b'{"event_type":"metrics_up')
     before = len(steps(person, run_id))
     done = sync(tmp_path, environ)
     assert (done.returncode, done.stderr) == (0, "")
@@ -111,6 +115,7 @@ def test_sync_sends_what_a_killed_trainer_and_its_killed_sender_left(
     assert torn["event_type"] == "log"
     assert last["data"]["status"] == "failed"
     assert list(tmp_path.glob("run-*")) == []
+    assert not inbox_path(tmp_path / f"{run_id}.jsonl").exists()
     assert sync(tmp_path, environ).stdout == "0 runs sent, 0 events\n"
 
 
@@ -195,37 +200,32 @@ def test_a_wrong_key_is_named_in_the_trainers_log(
     assert f"events of {run.run_id} wait on this machine: " in caplog.text
 
 
-def test_a_full_disk_says_so_once_and_lets_the_training_end(
+def run_on_a_full_disk(who: str, within_s: float, folder: Path, environ: Environment) -> tuple[str, str, str]:
+    command = [sys.executable, "-c", _FULL_DISK, str(folder), who, str(within_s)]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=90)
+    run_id, has_sent_all = ended.stdout.split()
+    return run_id, has_sent_all, ended.stderr
+
+
+def test_a_full_disk_says_so_once_and_what_is_in_memory_follows(
     person: StreamCaller, environ: Environment, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", _FULL_DISK, str(tmp_path)]
-    ended = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=60)
-    run_id, has_sent_all = ended.stdout.split()
-    assert has_sent_all == "True"
-    assert ended.stderr.count("are lost") == 1
-    assert "File too large" in ended.stderr
+    run_id, has_sent_all, said = run_on_a_full_disk("sender", 20, tmp_path, environ)
+    assert has_sent_all == "False"
+    assert said.count("File too large") == 1
+    assert sync(tmp_path, environ).stdout.startswith("1 runs sent, ")
+    assert steps(person, run_id) == list(range(2000))
+    assert person.log(run_id)[-1]["data"]["status"] == "succeeded"
+
+
+def test_full_memory_says_so_once_and_lets_the_training_end(
+    person: StreamCaller, environ: Environment, tmp_path: Path
+) -> None:
+    run_id, has_sent_all, said = run_on_a_full_disk("both", 20, tmp_path, environ)
+    assert said.count("are lost") == 1
+    assert has_sent_all == "False"
+    assert sync(tmp_path, environ).returncode == 0
     arrived = steps(person, run_id)
     assert arrived == list(range(len(arrived)))
     assert 50 < len(arrived) < 2000
     assert person.log(run_id)[-1]["data"]["status"] == "failed", "there was no room for its last word"
-
-
-def test_a_journal_that_is_as_large_as_it_may_get_still_takes_the_end(tmp_path: Path) -> None:
-    journal = Journal.create(tmp_path, "run-x", max_bytes=10)
-    journal.append(b"123456789\n")
-    with pytest.raises(OSError, match="as large as it may get"):
-        journal.append(b"more\n")
-    journal.append(b"the end\n", is_last=True)
-    journal.close()
-    assert journal.path.read_bytes() == b"123456789\nthe end\n"
-
-
-def test_the_turn_is_free_again_when_its_holder_is_gone(tmp_path: Path) -> None:
-    journal = tmp_path / "run-x.jsonl"
-    journal.touch()
-    with sending_turn(journal) as is_first, sending_turn(journal) as is_second:
-        assert (is_first, is_second) == (True, False)
-    with sending_turn(journal) as is_ours:
-        assert is_ours
-        journal.unlink()
-    assert list(tmp_path.iterdir()) == []
