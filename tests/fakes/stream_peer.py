@@ -24,6 +24,9 @@ class StreamPeer:
         self.appends = 0
         self.refused_text: str | None = None
         """Batches with this text in them are refused for good."""
+        self.slow: str | None = None
+        """This producer waits for its answers until `patience` is set."""
+        self.patience = threading.Event()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self._turn = threading.Lock()
@@ -46,6 +49,8 @@ class StreamPeer:
 
     def append(self, request: AppendRequest) -> ProducerMark:
         """The log's rules: no hole, no repeat, nothing past the seal."""
+        if request.producer == self.slow:
+            self.patience.wait(30)
         with self._turn:
             self.appends += 1
             if self.refused_text is not None and self.refused_text in request.model_dump_json():

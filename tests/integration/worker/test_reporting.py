@@ -38,6 +38,33 @@ def test_a_flood_arrives_whole_in_batches(start_worker: WorkerFactory, peer: Str
     assert peer.appends < 100
 
 
+def test_an_attempt_whose_answers_are_slow_holds_up_no_other(start_worker: WorkerFactory, peer: StreamPeer) -> None:
+    worker = start_worker(slots=2)
+    slow, quick = attempt_spec(events=50), attempt_spec(events=50)
+    peer.slow = slow.attempt_id
+    worker.put(slow)
+    worker.put(quick)
+    eventually(worker.folder(quick).reported.exists)
+    assert peer.steps(slow.attempt_id) == []
+    peer.patience.set()
+    eventually(worker.folder(slow).reported.exists)
+    assert peer.steps(slow.attempt_id) == peer.steps(quick.attempt_id) == list(range(1, 51))
+
+
+def test_what_is_written_while_an_answer_is_awaited_goes_in_one_request(
+    start_worker: WorkerFactory, peer: StreamPeer
+) -> None:
+    worker = start_worker()
+    spec = attempt_spec(events=200)
+    peer.slow = spec.attempt_id
+    worker.put(spec)
+    eventually(worker.folder(spec).exit.exists)
+    peer.patience.set()
+    eventually(worker.folder(spec).reported.exists)
+    assert peer.steps(spec.attempt_id) == list(range(1, 201))
+    assert peer.appends <= 3
+
+
 def test_an_event_that_cannot_be_stored_leaves_a_note_in_its_place(
     start_worker: WorkerFactory, peer: StreamPeer
 ) -> None:
