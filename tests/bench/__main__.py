@@ -5,10 +5,23 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import callbacks, fanout, growth, history, ingest, memory, overhead, queue, submission, tracking
+from tests.bench import (
+    callbacks,
+    fanout,
+    growth,
+    history,
+    ingest,
+    latency,
+    memory,
+    overhead,
+    queue,
+    submission,
+    tracking,
+)
 from tests.bench.overhead import wait_for_spare
 from tests.bench.table import Figure, write
 from tests.mesh import running_mesh
+from tests.stories import add_example
 
 
 def _overhead(folder: Path, options: argparse.Namespace) -> list[Figure]:
@@ -50,6 +63,12 @@ def _fanout(part: Callable[[Path], list[Figure]]) -> Callable[[Path, argparse.Na
     return lambda folder, _: part(folder)
 
 
+def _latency(folder: Path, _: argparse.Namespace) -> list[Figure]:
+    with running_mesh(folder / "data") as mesh:
+        add_example(mesh, folder / "example")
+        return latency.measure(mesh)
+
+
 def _history(folder: Path, _: argparse.Namespace) -> list[Figure]:
     return history.measure("sqlite", folder)
 
@@ -83,6 +102,7 @@ MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "claimers": _claimers,
     "submission-sqlite": _submission_sqlite,
     "submission-mysql": _submission_mysql,
+    "latency": _latency,
     "tracking": _tracking,
 }
 
