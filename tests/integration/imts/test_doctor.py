@@ -11,12 +11,14 @@ import pytest
 
 from orchestrator.db.engine import MIGRATIONS
 from tests.databases import fresh_schema, migrated
+from tests.mesh import free_offset
 
 
 def doctor(folder: Path, *words: str, **environment: str) -> tuple[int, dict[str, dict[str, Any]]]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("IMTS_", "XDG_"))}
+    options = ["--data-dir", str(folder), "--port-offset", str(free_offset())]
     done = subprocess.run(
-        [sys.executable, "-m", "imts", "doctor", "--json", "--data-dir", str(folder), "--port-offset", "31000", *words],
+        [sys.executable, "-m", "imts", "doctor", "--json", *options, *words],
         env={**environ, "HOME": str(folder.parent), **environment}, capture_output=True, text=True, timeout=120,
         check=False,
     )  # fmt: skip
