@@ -110,8 +110,9 @@ def _figures(kind: str, runs: list[dict[str, Any]]) -> list[Figure]:
 
 def _mlflow(mlflow: Path, uri: str, threads: int, batches: int) -> float:
     script = Path(__file__).with_name("ingest_mlflow.py")
+    # -P: beside the script lie modules named like the library's own.
     done = subprocess.run(
-        [str(mlflow.with_name("python")), str(script), uri, str(threads), str(batches)], capture_output=True,
+        [str(mlflow.with_name("python")), "-P", str(script), uri, str(threads), str(batches)], capture_output=True,
         text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
