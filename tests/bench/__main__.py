@@ -91,6 +91,7 @@ MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "callbacks": _callbacks,
     "fanout-load": _fanout(fanout.load),
     "fanout-saturation": _fanout(fanout.saturation),
+    "fanout-saturation-queues": _fanout(fanout.saturation_of_queues),
     "fanout-topics": _fanout(fanout.many_topics),
     "fanout-storm": _fanout(fanout.storm),
     "fanout-idle": _fanout(fanout.idle),
