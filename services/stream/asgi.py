@@ -54,10 +54,10 @@ class AsgiListener:
     async def _follow(self, place: Subscription, ends_at: float) -> AsyncIterator[bytes]:
         while not place.has_ended:
             self._wake.clear()
-            before = place.seq
+            before = place.got
             if piece := await place.chunk(PIECE):
                 yield piece
-                sse_delivered.inc(place.seq - before)
+                sse_delivered.inc(place.got - before)
             if place.is_between_events and (reason := self._reason_to_go(ends_at)):
                 yield self._farewell(place, reason)
                 return

@@ -10,7 +10,7 @@ from services.stream.counting import Reason, dropped, sse_delivered
 from services.stream.fanout import Feed
 from services.stream.frames import Frame, sse_end, sse_farewell
 from services.stream.handoff import Heir
-from services.stream.ring import Place, Ring, moved
+from services.stream.ring import Place, Ring, got, moved
 from shared.kit.errors import Unavailable
 from shared.kit.logs import logger
 
@@ -102,11 +102,12 @@ class Listener(Heir):
 
 
 class Chunk(NamedTuple):
-    """What follows a place, joined, and the place after it."""
+    """What follows a place, joined, the place after it, and how many events it completes."""
 
     data: bytes
     reached: Place
     run: Sequence[Frame]
+    events: int
 
 
 class Crowd:
@@ -182,7 +183,8 @@ class Crowd:
             return None
         joined = run[0].sse if len(run) == 1 else b"".join([frame.sse for frame in run])
         data = joined if place[1] == 0 and len(joined) <= _CHUNK else joined[place[1] : place[1] + _CHUNK]
-        chunk = Chunk(data, moved(place, run, len(data)), run)
+        reached = moved(place, run, len(data))
+        chunk = Chunk(data, reached, run, got(run, reached))
         if run[-1].seq < source.last_seq:
             # Events never change, so a full chunk serves everybody who comes to this place.
             if len(self._full_chunks) == _KEPT:
@@ -212,13 +214,13 @@ class Crowd:
         for fd in lost:
             group.members.pop(fd).transport.abort()
         slow = [(group.members.pop(fd), sent) for fd, sent in full]
-        count = len(group.members) * (chunk.reached[0] - place[0])
+        count = len(group.members) * chunk.events
         self._move(group, chunk.reached)
         for listener, sent in slow:
             rest = data[sent : sent + _PARKED]
             listener.transport.write(rest)
             reached = moved(place, run, sent + len(rest))
-            count += reached[0] - place[0]
+            count += got(run, reached)
             self.place(listener, reached)
         sse_delivered.inc(count)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from services.stream.frames import Frame, encode
 from services.stream.log.entries import Record
 from services.stream.log.reading import LogReader
-from services.stream.ring import Place, Ring, moved
+from services.stream.ring import Place, Ring, got, moved
 from shared.kit.errors import NotFound, Unavailable
 from shared.kit.metrics import Counter
 from shared.kit.tasks import in_thread
@@ -86,7 +86,7 @@ class Feed:
 class Subscription:
     """One listener's place in a topic."""
 
-    __slots__ = ("feed", "has_ended", "place", "wake")
+    __slots__ = ("feed", "got", "has_ended", "place", "wake")
 
     def __init__(self, feed: Feed, after: int, wake: Wake) -> None:
         self.feed = feed
@@ -94,6 +94,8 @@ class Subscription:
         self.place: Place = (after, 0)
         self.has_ended = False
         """Whether the listener has the topic's last event."""
+        self.got = 0
+        """How many events it has in full."""
 
     @property
     def seq(self) -> int:
@@ -129,6 +131,7 @@ class Subscription:
 
     def _move(self, place: Place, run: list[Frame]) -> None:
         self.place = place
+        self.got += got(run, place)
         self.has_ended = bool(run) and run[-1].ends_topic and place == (run[-1].seq, 0)
 
 

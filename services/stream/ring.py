@@ -22,6 +22,11 @@ def moved(place: Place, run: Sequence[Frame], count: int) -> Place:
     return seq, done
 
 
+def got(run: Sequence[Frame], place: Place) -> int:
+    """How many events of `run` whoever comes to `place` has got; `compacted` is one, whatever it stands for."""
+    return sum(frame.seq <= place[0] for frame in run)
+
+
 class Ring:
     """What listeners near the head read instead of the log."""
 

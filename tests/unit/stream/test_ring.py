@@ -1,5 +1,6 @@
 """The ring is always a gapless run, however it is fed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.stream.frames import Frame, encode
 from services.stream.log.entries import Record
-from services.stream.ring import Ring
+from services.stream.ring import Ring, got, moved
 
 
 def _frames(first: int, count: int, padding: int = 0) -> list[Frame]:
@@ -47,6 +48,14 @@ def test_one_event_larger_than_the_bound_is_still_passed_on() -> None:
     ring = Ring(10, 100)
     ring.offer(_frames(1, 1, padding=1_000))
     assert _seqs(ring, 0) == [1]
+
+
+def test_what_somebody_has_got_is_counted_by_events_and_not_by_numbers() -> None:
+    frames = _frames(6, 3)
+    size = len(frames[0].sse)
+    assert [got(frames, moved((5, 0), frames, count)) for count in (0, size - 1, size, 3 * size)] == [0, 0, 1, 3]
+    compacted = replace(frames[0], event_type="compacted")
+    assert got([compacted], moved((0, 0), [compacted], size)) == 1
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 8)), max_size=20), st.integers(0, 40))
