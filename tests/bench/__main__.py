@@ -59,8 +59,8 @@ def _tracking(folder: Path, _: argparse.Namespace) -> list[Figure]:
     return tracking.measure(folder)
 
 
-def _fanout(part: Callable[[Path], list[Figure]]) -> Callable[[Path, argparse.Namespace], list[Figure]]:
-    return lambda folder, _: part(folder)
+def _fanout(part: Callable[[Path, int], list[Figure]]) -> Callable[[Path, argparse.Namespace], list[Figure]]:
+    return lambda folder, options: part(folder, options.rounds)
 
 
 def _latency(folder: Path, _: argparse.Namespace) -> list[Figure]:

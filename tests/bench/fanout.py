@@ -142,9 +142,9 @@ def _rounds(ways: Sequence[str], folder: Path, rounds: int, count: int, **ask: A
     return found
 
 
-def load(folder: Path) -> list[Figure]:
+def load(folder: Path, rounds: int) -> list[Figure]:
     """The same load on each: 2,000 subscribers, 20 events a second."""
-    found = _rounds(["handoff", *_peers()], folder, 3, 2_000, rate=20, seconds=5)
+    found = _rounds(["handoff", *_peers()], folder, rounds, 2_000, rate=20, seconds=5)
     found |= _rounds(["asgi"], folder, 1, 2_000, rate=20, seconds=5)
     figures, medians = [], {}
     for way, runs in found.items():
@@ -176,20 +176,18 @@ def _held(run: dict[str, Any], share: float) -> float:
 
 
 def _saturation(
-    folder: Path, name: str, count: int, topics: int, firsts: dict[str, float], peer: str, goal: float, rounds: int = 1
+    folder: Path, name: str, count: int, topics: int, firsts: dict[str, float], peer: str, goal: float
 ) -> list[Figure]:
     rates, figures = {}, []
-    runs: dict[str, list[dict[str, Any]]] = {way: [] for way in firsts if way != "nchan" or has_nchan()}
-    for _ in range(rounds):
-        for way, found in runs.items():
-            with serving(way, folder) as side:
-                found.append(side.measure(count, topics=topics, saturate_from=firsts[way]))
-    for way, found in runs.items():
-        samples = [_held(run, count / topics) for run in found]
-        rates[way] = median(samples)
-        busy = max((step["reader_busy"] for run in found for step in run["steps"] if step["p99_ms"] < 100), default=0)
+    for way, first in firsts.items():
+        if way == "nchan" and not has_nchan():
+            continue
+        with serving(way, folder) as side:
+            run = side.measure(count, topics=topics, saturate_from=first)
+        rates[way] = _held(run, count / topics)
+        busy = max((step["reader_busy"] for step in run["steps"] if step["p99_ms"] < 100), default=0)
         figures += [
-            Figure(f"fan-out saturation, {name}: {way}", rates[way], "1/s", samples=samples),
+            Figure(f"fan-out saturation, {name}: {way}", rates[way], "1/s"),
             Figure(f"fan-out saturation, {name}: {way}: reader busy", busy, "share"),
         ]
     if rates.get(peer):
@@ -198,7 +196,7 @@ def _saturation(
     return figures
 
 
-def saturation(folder: Path) -> list[Figure]:
+def saturation(folder: Path, _: int) -> list[Figure]:
     """The most that each bears on one topic, and how fast the reader reads when nothing else limits it."""
     with serving("blast", folder) as side:
         alone = side.measure(2_000, is_blast=1)["per_s"]
@@ -208,21 +206,21 @@ def saturation(folder: Path) -> list[Figure]:
     ]
 
 
-def saturation_of_queues(folder: Path) -> list[Figure]:
+def saturation_of_queues(folder: Path, _: int) -> list[Figure]:
     """The same beside a queue for each client, and through ASGI."""
     firsts = {"handoff": 500.0, "queue": 15.0, "asgi": 50.0}
     return _saturation(folder, "1,000 on one topic", 1_000, 1, firsts, "queue", 25)
 
 
-def many_topics(folder: Path) -> list[Figure]:
+def many_topics(folder: Path, _: int) -> list[Figure]:
     """The most that each bears with ten subscribers a topic."""
     firsts = {"handoff": 8_000.0, "nchan": 8_000.0}
-    return _saturation(folder, "2,000 on 200 topics", 2_000, 200, firsts, "nchan", 1.2, rounds=2)
+    return _saturation(folder, "2,000 on 200 topics", 2_000, 200, firsts, "nchan", 1.2)
 
 
-def storm(folder: Path) -> list[Figure]:
+def storm(folder: Path, rounds: int) -> list[Figure]:
     """2,000 come back at once, each for 1,000 events that it missed."""
-    found = _rounds(["handoff", *_peers()], folder, 3, 2_000, missed=1_000)
+    found = _rounds(["handoff", *_peers()], folder, rounds, 2_000, missed=1_000)
     found |= _rounds(["asgi"], folder, 1, 2_000, missed=1_000)
     figures, seconds = [], {}
     for way, runs in found.items():
@@ -239,7 +237,7 @@ def storm(folder: Path) -> list[Figure]:
     return figures
 
 
-def idle(folder: Path) -> list[Figure]:
+def idle(folder: Path, _: int) -> list[Figure]:
     """What 10,000 subscribers cost who hear nothing."""
     with serving("handoff", folder) as side:
         side.measure(100)
