@@ -60,7 +60,10 @@ def plan(line: Line, offers: Sequence[Offer], now: datetime) -> list[Placement]:
             closed.add(lane)
             if kept_free is None and now - waiting.turn >= PATIENCE:
                 kept = nearest(usable(lane, standing), lane.resources)
-                kept_free = None if kept is None else kept.worker
+                if kept is not None:
+                    kept_free = kept.worker
+                    # Its place within the bounds as well: else its own project's small jobs would take it for ever.
+                    used.update(lane.groups)
             continue
         standing[standing.index(best)] = best.after(lane.resources)
         used.update(lane.groups)

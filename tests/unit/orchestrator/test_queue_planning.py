@@ -102,6 +102,15 @@ offers = st.lists(rooms, max_size=4).map(
 )
 
 
+def test_a_big_job_that_was_passed_long_enough_has_its_place_in_the_quota_kept_too() -> None:
+    line = a_line(
+        {BIG: [waits("big", PATIENCE.total_seconds())], ALPHA: [waits("small", 10)], BETA: [waits("other", 5)]},
+        limits={"project alpha": 1},
+    )
+    offers = [an_offer(name, slots=1, gpus=0, of_gpus=4) for name in ("w0", "w1")]
+    assert [one.job_id for one in plan(line, offers, NOW)] == ["other"]
+
+
 def _left(offers: list[Offer], placed: list[Placement]) -> dict[str, Room]:
     room = {offer.worker: offer.room for offer in offers}
     for one in placed:
@@ -139,7 +148,9 @@ def test_room_that_fits_a_job_in_line_is_left_only_for_one_that_was_passed_too_l
             continue
         able = {offer.worker for offer in usable(lane, offers) if room[offer.worker].fits(lane.resources)}
         idle |= able
-        passed_too_long |= not able and NOW - job.turn >= PATIENCE
+        if not able and NOW - job.turn >= PATIENCE and not passed_too_long:
+            passed_too_long = True
+            used.update(lane.groups)
     assert len(idle) <= (1 if passed_too_long else 0)
 
 
