@@ -1,4 +1,4 @@
-"""The queue in SQL: every question is answered from the line's index, however long the line is."""
+"""The queue in SQL, asked by lane along the line's index."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
