@@ -11,7 +11,7 @@ from tools.source import ROOT, Module, modules
 DOORS = {
     "alembic": ("shared/kit/migrations.py", "/migrations/"),
     "fsspec": ("shared/kit/artifacts.py",),
-    "httpx": ("shared/kit/peer.py", "imts/"),
+    "httpx": ("shared/kit/peer.py", "shared/kit/egress.py", "imts/"),
     "httpx_sse": ("imts/",),
     "loguru": ("shared/kit/logs.py",),
     "itsdangerous": ("shared/kit/auth.py",),
