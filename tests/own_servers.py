@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -26,11 +27,11 @@ def required_program(name: str) -> str:
     if found is None and os.environ.get("CI"):
         pytest.fail(f"{name} must be installed in CI")
     if found is None:
-        pytest.skip(f"{name} is not installed: nothing to break")
+        pytest.skip(f"{name} is not installed")
     return found
 
 
-class OwnServer:
+class OwnServer(ABC):
     """A server on a port and a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -38,16 +39,16 @@ class OwnServer:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def install(self) -> None:
-        """Make what it needs before its first start."""
+    def install(self) -> None:  # noqa: B027
+        """Make what it needs before its first start; most need nothing."""
 
+    @abstractmethod
     def command(self) -> list[str]:
         """What starts it in the foreground."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether it serves now."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start it and wait until it answers."""
