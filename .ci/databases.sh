@@ -1,4 +1,5 @@
-# Finds MariaDB and Redis on this machine, or installs and starts them; sets IMTS_TEST_MYSQL_URL and IMTS_TEST_REDIS_URL.
+# Finds MariaDB, Redis and promtool on this machine, or installs them and starts the first two; sets IMTS_TEST_MYSQL_URL and
+# IMTS_TEST_REDIS_URL.
 
 ensure_package() { # COMMAND PACKAGE
   command -v "$1" >/dev/null && return
@@ -49,8 +50,24 @@ ensure_redis() {
   export IMTS_TEST_REDIS_URL=redis://127.0.0.1:6379/15
 }
 
+# Unpacked, not installed: the package would start a Prometheus. Kept between runs.
+ensure_promtool() {
+  local folder=${XDG_CACHE_HOME:-$HOME/.cache}/imts-ci/promtool
+  export PATH="$PATH:$folder/usr/bin"
+  command -v promtool >/dev/null && return
+  echo "unpacking promtool"
+  mkdir -p "$folder"
+  rm -f "$folder"/prometheus_*.deb
+  apt-get update -qq
+  (cd "$folder" && apt-get download -qq -o APT::Sandbox::User="$(id -un)" prometheus)
+  dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -x -C "$folder" ./usr/bin/promtool
+  rm "$folder"/prometheus_*.deb
+  promtool --version >/dev/null
+}
+
 # The tests that break databases start instances of their own.
 ensure_programs() {
   ensure_package mariadbd mariadb-server
   ensure_package redis-server redis-server
+  ensure_promtool
 }

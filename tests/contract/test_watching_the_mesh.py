@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from orchestrator.app import create_app
 from orchestrator.settings import OrchestratorSettings
 from tests.conftest import SERVICE_SECRET
 from tests.live_server import live_server
+from tests.own_servers import required_program
 from tools.settings_of import applications
 from tools.source import ROOT
 
@@ -86,7 +86,8 @@ def test_panels_of_the_dashboard_do_not_cover_each_other() -> None:
         cells |= mine
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_accepts_the_rules() -> None:
-    done = subprocess.run(["promtool", "check", "rules", str(ALERTS)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [required_program("promtool"), "check", "rules", str(ALERTS)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
