@@ -10,7 +10,7 @@ from shared.contracts.jobs import TERMINAL
 from shared.contracts.work import Outcome
 
 if TYPE_CHECKING:
-    from tests.simulation.store import Tables
+    from tests.simulation.tables import Tables
 
 
 _BROKEN: list[str] = []

@@ -13,8 +13,8 @@ from orchestrator.domain.observations import Missing, Observation, Silent
 from orchestrator.reconciler import observe
 from shared.contracts.jobs import Phase
 from shared.contracts.work import AttemptView
+from tests.simulation.job_rows import Jobs
 from tests.simulation.loop import run
-from tests.simulation.store import Jobs
 from tests.simulation.world import World, simulate
 
 FIRST = int(os.environ.get("IMTS_SIMULATION_FIRST", "0"))
