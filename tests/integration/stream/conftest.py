@@ -16,6 +16,7 @@ from tests.conftest import SERVICE_SECRET
 from tests.databases import migrated
 from tests.integration.stream.client import StreamCaller
 from tests.integration.stream.listening import WatchedProtocol
+from tests.integration.stream.logs import Book, opened
 from tests.live_server import live_server
 
 
@@ -72,6 +73,13 @@ def stream(database_url: str, tmp_path: Path) -> Iterator[StreamCaller]:
         StreamCaller(url) as caller,
     ):
         yield caller
+
+
+@pytest.fixture
+def book(database_url: str) -> Iterator[Book]:
+    """An empty log without a server."""
+    with opened(database_url) as database:
+        yield Book(database)
 
 
 @pytest.fixture

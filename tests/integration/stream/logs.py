@@ -1,22 +1,31 @@
-"""A log without a server: appends as the committer does them, and what readers then find."""
+"""A log without a server: appends as the committer does them, sweeps, and what readers then find."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from services.stream.log.access import Access
 from services.stream.log.admission import admit
+from services.stream.log.curves import CurveReader
 from services.stream.log.numbering import Append
 from services.stream.log.reading import LogReader
+from services.stream.log.retention import write_policy
 from services.stream.log.transaction import apply
+from services.stream.sweeper import Sweeper
 from services.stream.wiring import MIGRATIONS
 from shared.contracts.events import Event, NewEvent, job_topic
+from shared.contracts.retention import RetentionPolicy
+from shared.kit.clock import SystemClock
 from shared.kit.errors import ImtsError
 from shared.kit.migrations import migrate
 from shared.kit.sql import Database, open_engine
 from tests.integration.stream.client import NOW
 
+CURVES = ("train_loss", "advanced_metrics.gradient_norm")
+"""Those that `figures` draws."""
 _BATCH = 500
 
 
@@ -74,6 +83,29 @@ class Book:
         except ImtsError as fault:
             return fault
         raise AssertionError("the log took them")
+
+    def rule(self, project: str, action: str, after_days: int = 7) -> None:
+        """Say what becomes of a project's logs."""
+        policy = RetentionPolicy.model_validate({"action": action, "after_days": after_days})
+        self.log.write(partial(write_policy, project=project, policy=policy, now=now()))
+
+    def sweep(self, days: float) -> int:
+        """A sweep of somebody whose clock is `days` ahead."""
+        return asyncio.run(Sweeper(self.log, _Ahead(days), 1).sweep())
+
+    def drawn(self, topic: str, count: int, after: int = -1, until: int = 10**9) -> dict[str, Any]:
+        """Both curves, in so many buckets."""
+        return CurveReader(self.log).draw(topic, CURVES, count, after, until).buckets
+
+
+class _Ahead(SystemClock):
+    """The machine's clock, some days ahead."""
+
+    def __init__(self, days: float) -> None:
+        self._lead = timedelta(days=days)
+
+    def now(self) -> datetime:
+        return super().now() + self._lead
 
 
 def move(to: str, project: str) -> dict[str, Any]:
