@@ -45,6 +45,8 @@ class Mesh:
     offset: int = field(default_factory=free_offset)
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    program: str = "imts"
+    """The module that is run."""
 
     def __post_init__(self) -> None:
         headers = {"authorization": f"Bearer {KEY}"}
@@ -71,15 +73,19 @@ class Mesh:
 
     def start(self) -> None:
         """Start `imts up` and wait until the orchestrator is ready."""
+        self.launch()
+        eventually(self.is_ready, within_s=_READY_S)
+
+    def launch(self) -> None:
+        """Start `imts up`, and do not wait."""
         log = (self.folder.parent / f"{self.folder.name}-up.log").open("ab")
         options = ["--no-remember", "--data-dir", str(self.folder), "--port-offset", str(self.offset)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "imts", "up", *options],
+            [sys.executable, "-m", self.program, "up", *options],
             env={**os.environ, "IMTS_API_KEY": KEY, **self.environment},
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         log.close()
-        eventually(self.is_ready, within_s=_READY_S)
 
     def is_ready(self) -> bool:
         """Whether the orchestrator's /readyz answers 200."""
