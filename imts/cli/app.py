@@ -8,7 +8,7 @@ from imts.cli.artifacts import artifacts
 from imts.cli.backup import backup, restore
 from imts.cli.datasets import datasets
 from imts.cli.doctor import doctor
-from imts.cli.jobs import jobs, pause, resume, retry, stop
+from imts.cli.jobs import clone, jobs, pause, resume, retry, stop
 from imts.cli.logs import logs
 from imts.cli.models import models
 from imts.cli.submit import analyse, evaluate, train
@@ -43,6 +43,7 @@ for command in (
     pause,
     resume,
     retry,
+    clone,
     logs,
     artifacts,
     sync,

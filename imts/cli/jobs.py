@@ -1,4 +1,4 @@
-"""`imts jobs`, and the verbs that change one: stop, pause, resume, retry."""
+"""`imts jobs`, and the verbs that change one or make another of it: stop, pause, resume, retry, clone."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -6,8 +6,23 @@ from typing import Annotated
 import typer
 
 from imts.cli.connecting import connect
+from imts.cli.fields import Fields, read_fields
 from imts.cli.output import AsJson, JobArgument, print_json, print_table, shown
+from shared.contracts.analysis import AnalysisSpec
+from shared.contracts.base import Contract
+from shared.contracts.evaluation import EvaluationSpec
 from shared.contracts.jobs import JobView, Phase
+from shared.contracts.models import MakeTinySpec
+from shared.contracts.training import TrainingSpec
+from shared.contracts.work import JobKind
+
+FIELDS_OF: dict[JobKind, type[Contract]] = {
+    JobKind.TRAINING: TrainingSpec,
+    JobKind.ANALYSIS: AnalysisSpec,
+    JobKind.EVALUATION: EvaluationSpec,
+    JobKind.EXPORT: MakeTinySpec,
+}
+"""What a job of each kind is asked for with."""
 
 
 class Kind(StrEnum):
@@ -72,3 +87,10 @@ def retry(
     """Start a new job with the spec of an ended one."""
     with connect() as client:
         show_job(client.jobs.retry(job, suggested=suggested), as_json=as_json)
+
+
+def clone(job: JobArgument, fields: Fields = None, as_json: AsJson = False) -> None:
+    """Start a new job like any other, as in: imts clone JOB learningRate=1e-4"""
+    with connect() as client:
+        patch = read_fields(FIELDS_OF[client.jobs.get(job).kind], fields) if fields else {}
+        show_job(client.jobs.clone(job, patch), as_json=as_json)

@@ -1,4 +1,4 @@
-"""Jobs, from the client's side: submit, read, stop, retry, logs, events, artifacts."""
+"""Jobs, from the client's side: submit, read, stop, retry, clone, logs, events, artifacts."""
 
 import uuid
 from collections.abc import Mapping
@@ -62,6 +62,14 @@ class Jobs:
         """Start a new job with the spec of an ended one, mended as its failure suggests if asked."""
         query = "?suggested=true" if suggested else ""
         return self._transport.post(f"/api/jobs/{job_id}/retry{query}", JobView)
+
+    def clone(
+        self, job_id: str, patch: Spec | None = None, *, idempotency_key: str | None = None, **fields: object
+    ) -> JobView:
+        """Start a new job with the fields of any other, but for these; names mean their newest versions."""
+        key = idempotency_key or uuid.uuid4().hex
+        path = f"/api/jobs/{job_id}/clone"
+        return self._transport.post(path, JobView, _body_of(patch, fields), idempotency_key=key)
 
     def pause(self, job_id: str) -> JobView:
         """Ask a job to end at a checkpoint, from which `resume` goes on."""

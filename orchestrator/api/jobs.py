@@ -38,6 +38,7 @@ from orchestrator.domain.submission import (
     training_submission,
 )
 from orchestrator.operations.artifacts import artifacts_of
+from orchestrator.operations.clone import clone_job
 from orchestrator.operations.events import read_events
 from orchestrator.operations.find import find_attempts, find_explained, find_history
 from orchestrator.operations.list import list_jobs
@@ -48,7 +49,7 @@ from orchestrator.operations.retry import retry_job
 from orchestrator.operations.stop import stop_job
 from orchestrator.operations.submit import Requester
 from shared.contracts.analysis import AnalysisSpec
-from shared.contracts.base import Contract, Name
+from shared.contracts.base import Contract, JsonObject, Name
 from shared.contracts.evaluation import EvaluationSpec
 from shared.contracts.events import EventPage
 from shared.contracts.jobs import ArtifactList, AttemptList, JobHistory, JobPage, JobView, LogPage, Phase
@@ -158,6 +159,20 @@ def _add_wishes(routes: APIRouter, kind: JobKind | None) -> None:
         """A new job with the spec and the very inputs of one that is over, mended as its failure suggests if asked."""
         requester = Requester(caller.name, idempotency_key=idempotency_key)
         return answer(await retry_job(units, intake, job_id, kind, requester, as_suggested=suggested), response)
+
+    @routes.post("/{job_id}/clone", status_code=202)
+    async def clone(
+        job_id: str,
+        patch: Annotated[JsonObject, Body(default_factory=dict, description="fields to change")],
+        units: Units,
+        intake: IntakeDep,
+        caller: CallerDep,
+        response: Response,
+        idempotency_key: IdempotencyKeyHeader = None,
+    ) -> JobView:
+        """A new job with the fields of any other but for these; names without a version mean the newest by now."""
+        requester = Requester(caller.name, idempotency_key=idempotency_key)
+        return answer(await clone_job(units, intake, job_id, kind, requester, patch), response)
 
 
 def _job_routes(path: str, kind: JobKind | None) -> APIRouter:

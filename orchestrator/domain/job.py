@@ -58,6 +58,7 @@ class Job:
     result: JsonObject = field(default_factory=dict)
     failure: Failure | None = None
     retry_of: str | None = None
+    cloned_from: str | None = None
     unreachable_since: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None

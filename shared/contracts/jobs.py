@@ -92,6 +92,8 @@ class JobView(Contract):
     result: JsonObject = {}
     failure: FailureView | None = None
     retry_of: str | None = None
+    cloned_from: str | None = None
+    """The job whose fields it took, but for those that were patched."""
     scheduling: Scheduling = Scheduling()
     queue: QueueView | None = None
     """Only while it is queued."""

@@ -13,13 +13,14 @@ from shared.contracts.work import AttemptCause, DatasetInput, Failure, JobKind, 
 
 _FIXED = {
     "job_id", "kind", "worker", "project", "spec", "inputs", "created_at", "max_retries", "retry_of", "traceparent",
-    "terms", "priority", "sweep",
+    "cloned_from", "terms", "priority", "sweep",
 }  # fmt: skip
 """Columns that never change."""
 _PLAIN = (
     "job_id", "worker", "project", "spec", "why", "created_at", "updated_at", "max_retries", "retries_spent",
-    "attempt", "current_step", "total_steps", "fraction", "metrics", "result", "retry_of", "unreachable_since",
-    "started_at", "ended_at", "next_look_at", "event_seq", "sweep", "placed_on", "traceparent", "version",
+    "attempt", "current_step", "total_steps", "fraction", "metrics", "result", "retry_of", "cloned_from",
+    "unreachable_since", "started_at", "ended_at", "next_look_at", "event_seq", "sweep", "placed_on",
+    "traceparent", "version",
 )  # fmt: skip
 """Fields that stand in the row as they are."""
 MUTABLE = frozenset({*_PLAIN, "phase", "next_cause", "failure", "turn", "lane"}) - _FIXED

@@ -58,6 +58,7 @@ class JobRow(Base):
     result: Mapped[JsonObject] = mapped_column(JsonText)
     failure: Mapped[JsonObject | None] = mapped_column(JsonText)
     retry_of: Mapped[str | None] = mapped_column(ascii_column(32))
+    cloned_from: Mapped[str | None] = mapped_column(ascii_column(32))
     traceparent: Mapped[str | None] = mapped_column(ascii_column(64))
     unreachable_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -112,6 +112,15 @@ def test_a_verb_answers_the_job(server: FakeServer, verb: str) -> None:
     assert json.loads(imts(server.url, verb, JOB_ID, "--json").stdout)["status"] == "stopping"
 
 
+def test_a_clone_takes_fields_typed_as_a_submission_does(server: FakeServer) -> None:
+    server.answers["GET", f"/api/jobs/{JOB_ID}"] = job_view("running")
+    server.answers["POST", f"/api/jobs/{JOB_ID}/clone"] = 202, job_view()
+    assert imts(server.url, "clone", JOB_ID, "learning_rate=1e-4", "dataset=7").returncode == 0
+    assert imts(server.url, "clone", JOB_ID).returncode == 0
+    sent = [json.loads(asked.body) for asked in server.asked if asked.method == "POST"]
+    assert sent == [{"learningRate": 1e-4, "dataset": "7"}, {}]
+
+
 FAILURE = {
     "class": "user", "reason": "out_of_memory_gpu", "message": "the job needs more memory than the GPU has",
     "retryable": False,
