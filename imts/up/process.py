@@ -14,6 +14,8 @@ from imts.up.folder import write_private
 
 _STATE, _START_TIME = 0, 19
 """Places in /proc/<pid>/stat, counted after the process name."""
+_GATE = 'read -r _ && exec "$@" </dev/null'
+"""A service begins when it has been written down; if whoever starts it dies before that, it never does."""
 
 
 def _stat_of(pid: int) -> list[str] | None:
@@ -33,6 +35,14 @@ def start_of(pid: int) -> str | None:
     return f"{boot}:{stat[_START_TIME]}"
 
 
+def _open(gate: int) -> None:
+    try:
+        os.write(gate, b"\n")
+    except BrokenPipeError:
+        # It was killed at once; its end is noticed like any other.
+        return
+
+
 @dataclass
 class Process:
     """A living service; `child` is None for one that an earlier `imts up` started."""
@@ -46,11 +56,14 @@ class Process:
         """Start a service in a session of its own, so that it outlives this process and its terminal."""
         with log.open("ab") as output:
             child = subprocess.Popen(
-                command.argv, env=dict(command.environ), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True,
+                ("/bin/sh", "-c", _GATE, "imts", *command.argv), env=dict(command.environ), stdin=subprocess.PIPE,
+                stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
-        facts = {"pid": child.pid, "start": start_of(child.pid), "port": command.port}
-        write_private(record, json.dumps({**facts, "fingerprint": command.fingerprint}))
+        assert child.stdin is not None
+        with child.stdin as gate:
+            facts = {"pid": child.pid, "start": start_of(child.pid), "port": command.port}
+            write_private(record, json.dumps({**facts, "fingerprint": command.fingerprint}))
+            _open(gate.fileno())
         return cls(child.pid, os.pidfd_open(child.pid), child)
 
     @classmethod
