@@ -66,7 +66,7 @@ class Mesh:
         """Run `imts … --json` and answer what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "imts", *words, "--json"],
-            env=self.cli_environment, capture_output=True, text=True, timeout=120, check=False,
+            env=self.cli_environment, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr + done.stdout
         return json.loads(done.stdout)
