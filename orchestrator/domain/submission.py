@@ -14,7 +14,12 @@ from shared.kit.errors import InvalidRequest
 
 _NAME_LENGTH = 96
 _CHAT = frozenset({DatasetFormat.ALPACA, DatasetFormat.SHAREGPT, DatasetFormat.MESSAGES})
-FORMATS_OF_STAGE = {Stage.SFT: _CHAT, Stage.PT: _CHAT | {DatasetFormat.TEXT}}
+FORMATS_OF_STAGE = {
+    Stage.SFT: _CHAT,
+    Stage.PT: _CHAT | {DatasetFormat.TEXT},
+    Stage.DPO: frozenset({DatasetFormat.PREFERENCE}),
+    Stage.KTO: frozenset({DatasetFormat.KTO}),
+}
 """What each training stage can learn from."""
 
 

@@ -6,43 +6,48 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
-from services.training.tool_use import ToolFault, check_call, complete_tools
+from services.training.stage_rows import ROW_OF_STAGE, Row, RowUnfit
 from shared.contracts.base import JsonObject
 from shared.contracts.training import Stage
 from shared.datasets.rows import read_rows
 
-Row = dict[str, Any]
-
 _BATCH = 1_000
 _NAMED = 20
 """Row numbers that a report lists."""
+_TAGS: JsonObject = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "observation_tag": "tool",
+    "function_tag": "tool_call",
+    "system_tag": "system",
+}
 _MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 # A declared schema: a reader left to guess takes texts that look like dates for dates.
+_TALK = [("messages", pa.list_(_MESSAGE)), ("tools", pa.string())]
 _SCHEMAS = {
-    Stage.SFT: pa.schema([("messages", pa.list_(_MESSAGE)), ("tools", pa.string())]),
+    Stage.SFT: pa.schema(_TALK),
     Stage.PT: pa.schema([("text", pa.string())]),
+    Stage.DPO: pa.schema([*_TALK, ("chosen", _MESSAGE), ("rejected", _MESSAGE)]),
+    Stage.KTO: pa.schema([*_TALK, ("label", pa.bool_())]),
 }
-_DESCRIPTIONS: dict[Stage, JsonObject] = {
-    Stage.SFT: {
-        "formatting": "sharegpt",
-        "columns": {"messages": "messages", "tools": "tools"},
-        "tags": {
-            "role_tag": "role",
-            "content_tag": "content",
-            "user_tag": "user",
-            "assistant_tag": "assistant",
-            "observation_tag": "tool",
-            "function_tag": "tool_call",
-            "system_tag": "system",
-        },
-    },
-    Stage.PT: {"formatting": "alpaca", "columns": {"prompt": "text"}},
-}
+
+
+def _description(stage: Stage) -> JsonObject:
+    """What LLaMA-Factory is told of the columns."""
+    if stage is Stage.PT:
+        return {"formatting": "alpaca", "columns": {"prompt": "text"}}
+    columns = {"messages": "messages", "tools": "tools"}
+    if stage is Stage.DPO:
+        columns |= {"chosen": "chosen", "rejected": "rejected"}
+    if stage is Stage.KTO:
+        columns |= {"kto_tag": "label"}
+    return {"formatting": "sharegpt", "ranking": stage is Stage.DPO, "columns": dict(columns), "tags": _TAGS}
 
 
 @dataclass
@@ -53,10 +58,6 @@ class Written:
     dropped: Counter[str] = field(default_factory=Counter)
     dropped_rows: list[int] = field(default_factory=list)
     """Numbers of the first ones, from 0."""
-
-
-class RowUnfit(Exception):
-    """A row that this stage cannot train on."""
 
 
 class BadRow(Exception):
@@ -73,7 +74,7 @@ class BadRow(Exception):
 def write_data(folder: Path, stage: Stage, blobs: dict[str, Path]) -> dict[str, Written]:
     """Write each role's rows and the description of all; answers what happened to the rows, or raises BadRow."""
     folder.mkdir(parents=True, exist_ok=True)
-    info = {role: {"file_name": f"{role}.parquet", **_DESCRIPTIONS[stage]} for role in blobs}
+    info = {role: {"file_name": f"{role}.parquet", **_description(stage)} for role in blobs}
     (folder / "dataset_info.json").write_text(json.dumps(info))
     return {role: _write(folder / f"{role}.parquet", stage, role, read_rows(blob)) for role, blob in blobs.items()}
 
@@ -103,7 +104,7 @@ def _table(schema: pa.Schema, role: str, batch: list[tuple[int, Row]]) -> pa.Tab
 
 
 def _fitting(stage: Stage, role: str, rows: Iterator[Row], report: Written) -> Iterator[tuple[int, Row]]:
-    convert = sft_row if stage is Stage.SFT else pt_row
+    convert = ROW_OF_STAGE[stage]
     for number in count():
         try:
             row = next(rows, None)
@@ -116,38 +117,3 @@ def _fitting(stage: Stage, role: str, rows: Iterator[Row], report: Written) -> I
                 report.dropped_rows.append(number)
         except (ValueError, TypeError, KeyError, AttributeError) as fault:
             raise BadRow(role, number, f"{type(fault).__name__}: {fault}") from fault
-
-
-def sft_row(row: Row) -> Row:
-    """An answered conversation, its tool calls told from its answers."""
-    messages = row.get("messages")
-    if not messages:
-        raise RowUnfit("has no messages; stage sft needs conversations")
-    turns = [
-        {"role": "tool_call" if turn.get("tool_call") else turn["role"], "content": turn["content"]}
-        for turn in messages
-    ]
-    spoken = turns[1:] if turns[0]["role"] == "system" else turns
-    if not spoken or len(spoken) % 2:
-        raise RowUnfit("does not end with an answer")
-    for index, turn in enumerate(spoken):
-        if turn["role"] not in (("user", "tool"), ("assistant", "tool_call"))[index % 2]:
-            raise RowUnfit("does not alternate between user and assistant")
-    try:
-        for turn in turns:
-            if turn["role"] == "tool_call":
-                check_call(turn["content"])
-        return {"messages": turns, "tools": complete_tools(row["tools"]) if row.get("tools") else ""}
-    except ToolFault as fault:
-        raise RowUnfit(str(fault)) from None
-
-
-def pt_row(row: Row) -> Row:
-    """A text; a conversation is read as one."""
-    text = row.get("text")
-    if text is None:
-        turns = [*row.get("messages", []), *([row["chosen"]] if "chosen" in row else [])]
-        text = "\n".join(turn["content"] for turn in turns)
-    if not text.strip():
-        raise RowUnfit("has no text")
-    return {"text": text}

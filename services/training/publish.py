@@ -22,8 +22,8 @@ _MODEL_FILES = (
 
 
 def publish(store: ArtifactStore, output: Path, staging: Path, kind: FinetuningType, base_name: str) -> Artifact:
-    """Store the adapter, or the whole model after full fine-tuning."""
-    is_adapter = kind is FinetuningType.LORA
+    """Store the adapter, or the whole model where its own weights were trained."""
+    is_adapter = kind.makes_adapter
     stage_files(output, staging, _ADAPTER_FILES if is_adapter else _MODEL_FILES)
     if is_adapter:
         _make_portable(staging / "adapter_config.json", base_name)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.training.data_files import Row
+from services.training.stage_rows import Row
 from shared.datasets.rows import read_rows
 
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
 
-from shared.contracts.training import FinetuningType, TrainingSpec
+from services.training.arguments import EngineArguments
+from services.training.options import needs_reference, objective_arguments, row_arguments, weight_arguments
+from shared.contracts.training import TrainingSpec
+from shared.contracts.tuning import Precision
 
 TRAIN = "train"
 VALIDATION = "validation"
@@ -23,6 +25,10 @@ class Machine:
 
     has_gpu: bool = False
     has_bf16: bool = False
+
+
+class Unsupported(ValueError):
+    """An option that needs what this machine does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,55 +53,23 @@ class Places:
     checkpoint: Path | None = None
 
 
-class EngineArguments(TypedDict, total=False):
-    """The allow-list: every argument of `run_exp` that this service ever sets."""
-
-    model_name_or_path: str
-    adapter_name_or_path: str
-    stage: str
-    do_train: bool
-    finetuning_type: str
-    lora_rank: int
-    lora_alpha: int
-    lora_dropout: float
-    lora_target: str
-    dataset: str
-    eval_dataset: str
-    dataset_dir: str
-    template: str
-    cutoff_len: int
-    overwrite_cache: bool
-    cache_dir: str
-    output_dir: str
-    resume_from_checkpoint: str
-    per_device_train_batch_size: int
-    per_device_eval_batch_size: int
-    gradient_accumulation_steps: int
-    disable_gradient_checkpointing: bool
-    learning_rate: float
-    lr_scheduler_type: str
-    warmup_steps: float
-    weight_decay: float
-    max_grad_norm: float
-    num_train_epochs: float
-    max_steps: int
-    seed: int
-    bf16: bool
-    fp16: bool
-    logging_steps: int
-    logging_nan_inf_filter: bool
-    include_num_input_tokens_seen: Literal["non_padding"]
-    save_steps: int
-    eval_strategy: str
-    eval_steps: float
-    dataloader_pin_memory: bool
-    report_to: str
-    disable_tqdm: bool
-    plot_loss: bool
+def precision_of(spec: TrainingSpec, machine: Machine) -> Precision:
+    """The number format to compute in; Unsupported when the machine lacks the one asked for."""
+    asked = spec.precision
+    if asked is Precision.AUTO:
+        if not machine.has_gpu:
+            return Precision.FP32
+        return Precision.BF16 if machine.has_bf16 else Precision.FP16
+    if asked is not Precision.FP32 and not machine.has_gpu:
+        raise Unsupported(f"precision {asked} needs a GPU; leave it to auto, or ask for fp32")
+    if asked is Precision.BF16 and not machine.has_bf16:
+        raise Unsupported("this GPU does not compute in bf16; leave precision to auto, or ask for fp16")
+    return asked
 
 
 def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine: Machine) -> EngineArguments:
     """All of `run_exp`'s arguments: numbers and choices from the user, names and paths from the server."""
+    precision = precision_of(spec, machine)
     arguments = EngineArguments(
         model_name_or_path=str(inputs.model),
         stage=spec.stage.value,
@@ -110,7 +84,7 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
         output_dir=str(places.output),
         per_device_train_batch_size=spec.batch_size,
         gradient_accumulation_steps=spec.gradient_accumulation_steps,
-        disable_gradient_checkpointing=inputs.model_bytes <= SMALL_MODEL_BYTES,
+        disable_gradient_checkpointing=not _recomputes(spec, inputs),
         learning_rate=spec.learning_rate,
         lr_scheduler_type=spec.lr_scheduler_type.value,
         warmup_steps=spec.warmup_ratio,
@@ -118,8 +92,8 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
         max_grad_norm=spec.max_grad_norm,
         num_train_epochs=spec.epochs,
         seed=spec.seed,
-        bf16=machine.has_gpu and machine.has_bf16,
-        fp16=machine.has_gpu and not machine.has_bf16,
+        bf16=precision is Precision.BF16,
+        fp16=precision is Precision.FP16,
         logging_steps=spec.logging_steps,
         # A loss that is not a number is news, not noise to be averaged away.
         logging_nan_inf_filter=False,
@@ -134,19 +108,20 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
         arguments["max_steps"] = spec.max_steps
     if places.checkpoint is not None:
         arguments["resume_from_checkpoint"] = str(places.checkpoint)
+    arguments |= weight_arguments(spec)
+    arguments |= objective_arguments(spec)
+    arguments |= row_arguments(spec)
     return _with_evaluation(_with_adapter(arguments, spec, inputs), spec, inputs)
 
 
 def _with_adapter(arguments: EngineArguments, spec: TrainingSpec, inputs: Inputs) -> EngineArguments:
-    """LoRA's own arguments; an adapter that came with the model is trained on, rank and all."""
-    if spec.finetuning_type is not FinetuningType.LORA:
-        return arguments
-    arguments["lora_target"] = "all"
-    arguments["lora_rank"] = spec.lora_rank
-    arguments["lora_alpha"] = spec.lora_alpha or 2 * spec.lora_rank
-    arguments["lora_dropout"] = spec.lora_dropout
+    """An adapter that came with the model is trained on; what is learnt is measured against the two together."""
     if inputs.adapter is not None:
         arguments["adapter_name_or_path"] = str(inputs.adapter)
+        if needs_reference(spec):
+            # Without this the reference is the base alone, and all that the adapter learnt before counts as drift.
+            arguments["ref_model"] = str(inputs.model)
+            arguments["ref_model_adapters"] = str(inputs.adapter)
     return arguments
 
 
@@ -159,3 +134,9 @@ def _with_evaluation(arguments: EngineArguments, spec: TrainingSpec, inputs: Inp
     # Below 1 the trainer reads it as a share of the run.
     arguments["eval_steps"] = spec.eval_steps or 1 / EVALUATIONS_PER_RUN
     return arguments
+
+
+def _recomputes(spec: TrainingSpec, inputs: Inputs) -> bool:
+    if spec.gradient_checkpointing == "auto":
+        return inputs.model_bytes > SMALL_MODEL_BYTES
+    return spec.gradient_checkpointing == "on"

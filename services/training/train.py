@@ -3,17 +3,22 @@
 import shutil
 from pathlib import Path
 
+from transformers import TrainerCallback
+
 from services.training import checkpoints
+from services.training.callbacks.beginning import BeginningCallback
 from services.training.callbacks.checkpoints import CheckpointCallback
 from services.training.callbacks.control import ControlCallback, TrainingHalted
 from services.training.callbacks.labels import LabelsCallback
 from services.training.callbacks.metrics import MetricsCallback
+from services.training.callbacks.stopping import StoppingCallback
 from services.training.checkpoints import Checkpoint
 from services.training.data_files import BadRow, Written, write_data
 from services.training.devices import fit_threads, machine
 from services.training.llama_factory import run_exp
+from services.training.pissa import to_plain_lora
 from services.training.publish import publish
-from services.training.recipe import TRAIN, VALIDATION, Inputs, Places, engine_arguments
+from services.training.recipe import TRAIN, VALIDATION, Inputs, Places, Unsupported, engine_arguments
 from services.training.weights import Weights, weights_of
 from shared.contracts import events
 from shared.contracts.base import JsonObject
@@ -25,6 +30,7 @@ from shared.worker.failures.diagnosis import LONGEST_MESSAGE, recognise
 from shared.worker.failures.faults import faults_of
 
 SET_ASIDE = "set_aside"
+PISSA = "pissa_beginning"
 _UNREADABLE = frozenset(
     {Reason.CHECKPOINT_DAMAGED, Reason.WEIGHTS_DAMAGED, Reason.WEIGHTS_MISMATCH, Reason.ADAPTER_UNUSABLE}
 )
@@ -47,6 +53,8 @@ def train(attempt: Attempt) -> Result:
         else:
             places = Places(output, scratch / "cache", checkpoint.path if checkpoint else None)
             source, figures = output, _run_from(checkpoint, attempt, spec, weights, places)
+        if spec.pissa_init:
+            source = to_plain_lora(source, attempt.work / PISSA, scratch / "plain")
         artifact = publish(attempt.store, source, scratch / "published", spec.finetuning_type, base.name)
         return _result(spec, base, artifact, weights, figures)
     except TrainingHalted:
@@ -71,11 +79,8 @@ def _resume_point(attempt: Attempt, output: Path) -> Checkpoint | None:
 def _inputs(attempt: Attempt, spec: TrainingSpec, weights: Weights, data: Path) -> Inputs:
     """Bring model, adapter and rows to where LLaMA-Factory can read them."""
     base = attempt.spec.models["base"]
-    if base.adapter is not None and spec.finetuning_type is FinetuningType.FULL:
-        raise UserFault(
-            Reason.FULL_ON_ADAPTER,
-            f"model {base.name} is an adapter on its base: train it on with finetuningType lora, or name its base",
-        )
+    if base.adapter is not None:
+        _require_continuable(base, spec)
     blobs = {
         role: attempt.store.local_path(attempt.spec.datasets[role].sha256)
         for role in (TRAIN, VALIDATION)
@@ -95,6 +100,21 @@ def _inputs(attempt: Attempt, spec: TrainingSpec, weights: Weights, data: Path) 
         adapter=attempt.store.materialise(base.adapter) if base.adapter else None,
         has_validation=VALIDATION in blobs,
     )
+
+
+def _require_continuable(base: ModelInput, spec: TrainingSpec) -> None:
+    """Only an adapter can be trained on as what it is."""
+    if spec.finetuning_type is not FinetuningType.LORA:
+        raise UserFault(
+            Reason.FULL_ON_ADAPTER,
+            f"model {base.name} is an adapter on its base: train it on with finetuningType lora, or name its base",
+        )
+    begins = {"useRslora": spec.use_rslora, "useDora": spec.use_dora, "pissaInit": spec.pissa_init}
+    if unused := [name for name, is_set in begins.items() if is_set]:
+        raise UserFault(
+            Reason.OPTION_UNSUPPORTED,
+            f"{unused[0]} is for a new adapter, and model {base.name} is one already: drop it, or name its base",
+        )
 
 
 def _bad_row(attempt: Attempt, fault: BadRow) -> UserFault:
@@ -132,20 +152,29 @@ def _run_from(
 def _run(attempt: Attempt, spec: TrainingSpec, weights: Weights, places: Places) -> JsonObject:
     """Let LLaMA-Factory train; answers the final figures."""
     inputs = _inputs(attempt, spec, weights, attempt.folder / "scratch" / "data")
+    try:
+        arguments = engine_arguments(spec, inputs, places, machine())
+    except Unsupported as fault:
+        raise UserFault(Reason.OPTION_UNSUPPORTED, str(fault)) from None
     metrics = MetricsCallback(attempt, attempt.spec.models["base"].name, weights.parameters)
-    callbacks = [
-        LabelsCallback(attempt, spec.cutoff_len),
-        metrics,
-        ControlCallback(),
-        CheckpointCallback(attempt, keep=spec.keep_checkpoints, is_timed=spec.save_steps is None),
-    ]
     fit_threads(weights.size)
-    run_exp(dict(engine_arguments(spec, inputs, places, machine())), callbacks)
+    run_exp(dict(arguments), _callbacks(attempt, spec, metrics))
     return metrics.summary()
 
 
+def _callbacks(attempt: Attempt, spec: TrainingSpec, metrics: MetricsCallback) -> list[TrainerCallback]:
+    return [
+        LabelsCallback(attempt, spec.cutoff_len),
+        *([BeginningCallback(attempt.work / PISSA)] if spec.pissa_init else []),
+        metrics,
+        *([StoppingCallback(attempt, spec.early_stopping_evaluations)] if spec.early_stopping_evaluations else []),
+        ControlCallback(),
+        CheckpointCallback(attempt, keep=spec.keep_checkpoints, is_timed=spec.save_steps is None),
+    ]
+
+
 def _result(spec: TrainingSpec, base: ModelInput, artifact: Artifact, weights: Weights, figures: JsonObject) -> Result:
-    is_adapter = spec.finetuning_type is FinetuningType.LORA
+    is_adapter = spec.finetuning_type.makes_adapter
     suffix = f"-{spec.stage.value}-{spec.finetuning_type.value}"
     model: JsonObject = {
         "name": spec.output_name or f"{base.name[: 96 - len(suffix)]}{suffix}",

@@ -72,8 +72,10 @@ class Reason(StrEnum):
     TOKEN_OUT_OF_RANGE = ("token_out_of_range", _USER, "a token or position lies outside the model's tables",
                           "lower cutoffLen to what the model can attend to, or import it with its own tokenizer")
     # The request
-    FULL_ON_ADAPTER = ("full_on_adapter", _USER, "full fine-tuning of a model that is an adapter on its base",
+    FULL_ON_ADAPTER = ("full_on_adapter", _USER, "a model that is an adapter on its base, and a method other than lora",
                        "train the adapter on with finetuningType lora, or name its base")
+    OPTION_UNSUPPORTED = ("option_unsupported", _USER, "an option needs what the machine or the model does not have",
+                          "drop the option that the message names, or choose a worker or model that has it")
     OPERATION_UNKNOWN = ("operation_unknown", _USER, "the export operation does not exist",
                          "name one of the documented operations")
     LOSS_DIVERGED = ("loss_diverged", _USER, "the loss rose without end until it was no number",

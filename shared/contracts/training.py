@@ -1,12 +1,14 @@
 """What a user asks of a training job."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
+from pydantic.alias_generators import to_camel
 
-from shared.contracts.base import Int, Name, Number, Reference
+from shared.contracts.base import Contract, Int, Name, Number, Reference
 from shared.contracts.scheduling import Scheduling
+from shared.contracts.tuning import EngineOptions, ObjectiveOptions, PreferenceLoss, RowOptions, WeightOptions
 
 
 class Stage(StrEnum):
@@ -14,13 +16,22 @@ class Stage(StrEnum):
 
     PT = "pt"
     SFT = "sft"
+    DPO = "dpo"
+    KTO = "kto"
 
 
 class FinetuningType(StrEnum):
     """Which weights are trained."""
 
     LORA = "lora"
+    OFT = "oft"
+    FREEZE = "freeze"
     FULL = "full"
+
+    @property
+    def makes_adapter(self) -> bool:
+        """Whether what it trains goes on top of the base instead of replacing it."""
+        return self in {FinetuningType.LORA, FinetuningType.OFT}
 
 
 class Scheduler(StrEnum):
@@ -32,8 +43,30 @@ class Scheduler(StrEnum):
     CONSTANT_WITH_WARMUP = "constant_with_warmup"
 
 
-class TrainingSpec(Scheduling):
-    """A fine-tuning job. Only these fields reach the engine; paths and engine switches are the server's."""
+_PREFERENCES = frozenset({Stage.DPO, Stage.KTO})
+_STAGES_OF = {
+    **dict.fromkeys(("pref_loss", "dpo_label_smoothing", "simpo_gamma"), {Stage.DPO}),
+    **dict.fromkeys(("pref_beta", "pref_ftx"), _PREFERENCES),
+    **dict.fromkeys(("kto_chosen_weight", "kto_rejected_weight"), {Stage.KTO}),
+    **dict.fromkeys(("neat_packing", "train_on_prompt", "mask_history"), {Stage.SFT}),
+    "packing": {Stage.PT, Stage.SFT},
+}
+_METHODS_OF = {
+    **dict.fromkeys(("use_rslora", "use_dora", "pissa_init", "loraplus_lr_ratio"), {FinetuningType.LORA}),
+    **dict.fromkeys(("oft_rank", "oft_block_size"), {FinetuningType.OFT}),
+    **dict.fromkeys(
+        ("freeze_trainable_layers", "freeze_trainable_modules", "freeze_extra_modules"), {FinetuningType.FREEZE}
+    ),
+}
+_BELONGS_TO = {
+    **{option: ("stage", stages) for option, stages in _STAGES_OF.items()},
+    **{option: ("finetuning_type", methods) for option, methods in _METHODS_OF.items()},
+}
+"""Options that only some stages or methods have; those of a plain LoRA are let be, so that one request fits several."""
+
+
+class Essentials(Contract):
+    """What every fine-tuning has, whatever its stage and method."""
 
     model_name: Reference
     dataset: Reference
@@ -61,10 +94,6 @@ class TrainingSpec(Scheduling):
     weight_decay: Annotated[Number, Field(ge=0, le=10)] = 0.0
     max_grad_norm: Annotated[Number, Field(gt=0, le=1000)] = 1.0
     seed: Annotated[Int, Field(ge=0, le=2**31 - 1)] = 42
-    lora_rank: Annotated[Int, Field(ge=1, le=1024)] = 16
-    lora_alpha: Annotated[Int, Field(ge=1, le=4096)] | None = None
-    """Twice the rank when absent."""
-    lora_dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     output_name: Name | None = None
     """Name of the model this job makes a version of; `<model>-<stage>-<finetuningType>` when absent."""
     max_retries: Annotated[Int, Field(ge=0, le=20)] = 2
@@ -73,6 +102,52 @@ class TrainingSpec(Scheduling):
     @field_validator("eval_steps")
     @classmethod
     def _eval_needs_data(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is not None and info.data.get("validation_dataset") is None:
-            raise ValueError("needs validationDataset: name the data set to evaluate on")
+        return _with_validation(value, info)
+
+
+class TrainingSpec(Scheduling, EngineOptions, RowOptions, ObjectiveOptions, WeightOptions, Essentials):
+    """A fine-tuning job. Only these fields reach the engine; paths and engine switches are the server's."""
+
+    @field_validator(*_BELONGS_TO)
+    @classmethod
+    def _has_an_effect(cls, value: Any, info: ValidationInfo) -> Any:
+        option = str(info.field_name)
+        decider, fitting = _BELONGS_TO[option]
+        chosen = info.data.get(decider)
+        if chosen is not None and chosen not in fitting and value != cls.model_fields[option].default:
+            raise ValueError(f"belongs to {to_camel(decider)} {' or '.join(sorted(fitting))}, not to {chosen}")
         return value
+
+    @field_validator("pissa_init")
+    @classmethod
+    def _pissa_has_one_start(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("stage") in _PREFERENCES:
+            raise ValueError("does not go with stages that compare with the model as it was")
+        if value and (info.data.get("use_rslora") or info.data.get("use_dora")):
+            raise ValueError("does not go with useRslora or useDora: its adapter could not be told from the base")
+        return value
+
+    @field_validator("mask_history")
+    @classmethod
+    def _history_is_learnt_or_not(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("train_on_prompt"):
+            raise ValueError("does not go with trainOnPrompt: one hides what the other learns")
+        return value
+
+    @field_validator("dpo_label_smoothing")
+    @classmethod
+    def _smoothing_is_of_sigmoid(cls, value: float, info: ValidationInfo) -> float:
+        if value and info.data.get("pref_loss") is not PreferenceLoss.SIGMOID:
+            raise ValueError("belongs to prefLoss sigmoid")
+        return value
+
+    @field_validator("early_stopping_evaluations")
+    @classmethod
+    def _stopping_needs_data(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return _with_validation(value, info)
+
+
+def _with_validation(value: int | None, info: ValidationInfo) -> int | None:
+    if value is not None and info.data.get("validation_dataset") is None:
+        raise ValueError("needs validationDataset: name the data set to evaluate on")
+    return value

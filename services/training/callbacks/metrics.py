@@ -83,7 +83,7 @@ class MetricsCallback(TrainerCallback):
         pause = metrics.get("eval_runtime", 0.0)
         self._begun += pause
         self._window_begun += pause
-        self._report({**figures, "val_loss": metrics["eval_loss"]})
+        self._report({**figures, "val_loss": metrics["eval_loss"], **_preferences(metrics, "eval_", "val_")})
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Close the epoch before its checkpoint: a run resumed from there will not come back to it."""
@@ -134,6 +134,7 @@ class MetricsCallback(TrainerCallback):
             "eta_seconds": round(eta, 3),
             **self._memory.read(now),
             "model_info": self._model,
+            **_preferences(logs),
             "advanced_metrics": {
                 "gradient_norm": logs.get("grad_norm"),
                 "lr_schedule": str(args.lr_scheduler_type.value),
@@ -142,6 +143,16 @@ class MetricsCallback(TrainerCallback):
         }
         self._window_begun, self._window_step, self._window_tokens = now, state.global_step, tokens
         return figures
+
+
+def _preferences(logs: Mapping[str, float], prefix: str = "", ours: str = "") -> JsonObject:
+    """What stages dpo and kto log as `rewards/chosen`, as objects: `rewards: {chosen, …}`."""
+    found: dict[str, JsonObject] = {}
+    for name, value in logs.items():
+        group, slash, figure = name.removeprefix(prefix).partition("/")
+        if slash and name.startswith(prefix):
+            found.setdefault(ours + group, {})[figure] = value
+    return dict(found)
 
 
 def clock_face(seconds: float) -> str:

@@ -16,6 +16,7 @@ from shared.kit.ids import new_id
 from shared.worker.attempt import Result
 from shared.worker.environment import engine_environment
 from shared.worker.folder import AttemptFolder
+from tests.waiting import eventually
 
 Event = dict[str, Any]
 QUICK = {
@@ -178,6 +179,17 @@ class Laboratory:
         """Wait for the engine to be done with it."""
         assert _pipe(self.engine().stdout).readline() == "done\n", self.log()
         return run
+
+    def signal(self, run: Run, number: int, *, after_step: int, control: Control | None = None) -> None:
+        """Signal the engine once a run has passed a step, and wait for the end of the run or of the engine."""
+        eventually(run.losses, lambda losses: max(losses, default=0) > after_step, within_s=60)
+        if control is not None:
+            run.ask(control)
+        os.kill(self.engine().pid, number)
+        if control is None:
+            self.engine_died()
+        else:
+            self.finish(run)
 
     def train(self, spec: Event, **more: Any) -> Run:
         """Begin and finish."""

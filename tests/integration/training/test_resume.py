@@ -41,14 +41,7 @@ def plain(laboratory: Laboratory) -> Run:
 def interrupt(laboratory: Laboratory, kind: str, number: int, control: Control | None = None) -> Run:
     """Begin a long run and signal its engine once it has passed 25 steps."""
     run = laboratory.begin({**LONG, "finetuningType": kind})
-    eventually(run.losses, lambda losses: max(losses, default=0) > 25, within_s=60)
-    if control is not None:
-        run.ask(control)
-    os.kill(laboratory.engine().pid, number)
-    if control is None:
-        laboratory.engine_died()
-    else:
-        laboratory.finish(run)
+    laboratory.signal(run, number, after_step=25, control=control)
     return run
 
 

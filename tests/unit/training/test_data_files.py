@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from services.training.data_files import BadRow, RowUnfit, pt_row, sft_row, write_data
+from services.training.data_files import BadRow, write_data
 from services.training.questions import questions
+from services.training.stage_rows import RowUnfit, dpo_row, kto_row, pt_row, sft_row
 from services.training.tool_use import ToolFault, check_call, complete_tools
 from shared.contracts.training import Stage
 
@@ -97,6 +98,26 @@ def test_pre_training_reads_conversations_as_text() -> None:
     assert pt_row({"messages": [USER], "chosen": ANSWER}) == {"text": "1 + 1?\n2"}
     with pytest.raises(RowUnfit):
         pt_row({"text": "  "})
+
+
+def test_a_preference_is_a_question_with_two_different_answers() -> None:
+    other = {"role": "assistant", "content": "3"}
+    row = dpo_row({"messages": [SYSTEM, USER], "chosen": ANSWER, "rejected": other})
+    assert (row["messages"], row["chosen"], row["rejected"]) == ([SYSTEM, USER], ANSWER, other)
+    for unfit in (
+        {"messages": [USER, ANSWER]},
+        {"messages": [USER, ANSWER], "chosen": ANSWER, "rejected": other},
+        {"messages": [USER], "chosen": ANSWER, "rejected": ANSWER},
+    ):
+        with pytest.raises(RowUnfit):
+            dpo_row(unfit)
+
+
+@pytest.mark.parametrize("label", [None, "true", 1])
+def test_an_answer_without_a_label_teaches_kto_nothing(label: Any) -> None:
+    assert kto_row({"messages": [USER, ANSWER], "label": False})["label"] is False
+    with pytest.raises(RowUnfit):
+        kto_row({"messages": [USER, ANSWER], "label": label})
 
 
 def test_a_tiny_model_is_made_from_questions_and_never_sees_an_answer(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.training.recipe import NEVER, EngineArguments, Inputs, Machine, Places, engine_arguments
+from services.training.arguments import EngineArguments
+from services.training.recipe import NEVER, Inputs, Machine, Places, Unsupported, engine_arguments
 from shared.contracts.scheduling import SCHEDULING_FIELDS
 from shared.contracts.training import TrainingSpec
 
@@ -17,12 +18,12 @@ NAMES = {"modelName": "users-model", "dataset": "users-data", "outputName": "use
 INPUTS = Inputs(model=Path("/srv/model"), model_bytes=1000, template="chatml", data=Path("/srv/data"))
 PLACES = Places(output=Path("/srv/output"), cache=Path("/srv/cache"))
 SWEEP: dict[str, tuple[Any, ...]] = {
-    "stage": ("sft", "pt"),
-    "finetuningType": ("lora", "full"),
+    "stage": ("sft", "pt", "dpo", "kto"),
+    "finetuningType": ("lora", "oft", "freeze", "full"),
     "maxSteps": (None, 7),
     "saveSteps": (None, 3),
     "validationDataset": (None, "users-held-out"),
-    "lrSchedulerType": ("linear", "cosine", "constant", "constant_with_warmup"),
+    "lrSchedulerType": ("linear", "constant_with_warmup"),
 }
 
 
@@ -48,9 +49,11 @@ def test_only_listed_arguments_reach_the_engine_and_no_name_of_the_users(values:
 
 def test_every_field_of_the_contract_is_accounted_for() -> None:
     """A new field must be translated here, or named as one that the engine does not see."""
-    elsewhere = {"model_name", "dataset", "validation_dataset", "output_name", "max_retries", "keep_checkpoints"}
+    elsewhere = {"model_name", "dataset", "validation_dataset", "output_name", "max_retries", "keep_checkpoints",
+                 "early_stopping_evaluations"}  # fmt: skip
     renamed = {
         "epochs": "num_train_epochs", "batch_size": "per_device_train_batch_size", "warmup_ratio": "warmup_steps",
+        "gradient_checkpointing": "disable_gradient_checkpointing", "precision": "bf16",
     }  # fmt: skip
     for name in TrainingSpec.model_fields.keys() - elsewhere - SCHEDULING_FIELDS:
         assert renamed.get(name, name) in EngineArguments.__annotations__, name
@@ -96,6 +99,70 @@ def test_evaluation_needs_held_out_rows_and_happens_ten_times_unless_said() -> N
     assert "eval_strategy" not in arguments()
     assert arguments(validationDataset="held-out")["eval_steps"] == 0.1
     assert arguments(validationDataset="held-out", evalSteps=4)["eval_steps"] == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"prefBeta": 0.3}, "prefBeta"),
+        ({"stage": "kto", "prefLoss": "ipo"}, "prefLoss"),
+        ({"stage": "dpo", "packing": True}, "packing"),
+        ({"stage": "pt", "maskHistory": True}, "maskHistory"),
+        ({"trainOnPrompt": True, "maskHistory": True}, "maskHistory"),
+        ({"stage": "dpo", "prefLoss": "ipo", "dpoLabelSmoothing": 0.1}, "dpoLabelSmoothing"),
+        ({"finetuningType": "full", "useDora": True}, "useDora"),
+        ({"finetuningType": "lora", "oftRank": 4}, "oftRank"),
+        ({"stage": "dpo", "pissaInit": True}, "pissaInit"),
+        ({"useRslora": True, "pissaInit": True}, "pissaInit"),
+        ({"finetuningType": "freeze", "freezeTrainableModules": ["../mlp"]}, "freezeTrainableModules"),
+        ({"earlyStoppingEvaluations": 2}, "earlyStoppingEvaluations"),
+    ],
+)
+def test_an_option_that_would_be_ignored_or_contradicts_another_is_refused_by_name(
+    changes: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TrainingSpec.model_validate({**NAMES, **changes})
+    assert [error["loc"][0] for error in refused.value.errors()] == [param]
+
+
+def test_an_option_left_at_its_default_belongs_anywhere() -> None:
+    TrainingSpec.model_validate({**NAMES, "stage": "pt", "prefBeta": 0.1, "neatPacking": False})
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "hinge", "ipo", "kto_pair"])
+def test_what_an_adapter_learnt_before_belongs_to_the_reference(loss: str) -> None:
+    found = arguments(stage="dpo", prefLoss=loss)
+    assert (found["ref_model"], found["ref_model_adapters"]) == ("/srv/model", "/srv/adapter")
+
+
+@pytest.mark.parametrize("loss", ["orpo", "simpo"])
+def test_a_loss_without_reference_loads_none(loss: str) -> None:
+    assert "ref_model" not in arguments(stage="dpo", prefLoss=loss)
+
+
+def test_the_rank_of_oft_wins_over_its_block_size() -> None:
+    assert arguments(finetuningType="oft")["oft_block_size"] == 32
+    assert arguments(finetuningType="oft", oftRank=8)["oft_block_size"] == 0
+
+
+def test_neat_packing_packs() -> None:
+    assert arguments(neatPacking=True)["packing"] is True
+    assert "packing" not in arguments()
+
+
+@pytest.mark.parametrize(("asked", "is_off"), [("auto", True), ("on", False), ("off", True)])
+def test_activations_are_computed_again_when_asked(asked: str, is_off: bool) -> None:
+    assert arguments(gradientCheckpointing=asked)["disable_gradient_checkpointing"] is is_off
+
+
+@pytest.mark.parametrize(
+    ("machine", "asked"),
+    [(Machine(), "fp16"), (Machine(), "bf16"), (Machine(has_gpu=True, has_bf16=False), "bf16")],
+)
+def test_a_precision_that_the_machine_lacks_is_refused(machine: Machine, asked: str) -> None:
+    with pytest.raises(Unsupported, match="leave"):
+        arguments(machine, precision=asked)
 
 
 @pytest.mark.parametrize(

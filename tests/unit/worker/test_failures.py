@@ -26,7 +26,7 @@ from tests.unit.worker.failure_cases import CASES, CODE_1, traceback
 
 NAMED_BY_ENGINES = {
     "no_trainable_rows", "cutoff_too_short", "no_questions", "template_mismatch", "full_on_adapter",
-    "operation_unknown", "loss_not_finite",
+    "operation_unknown", "loss_not_finite", "option_unsupported",
 }  # fmt: skip
 CONCLUDED_BY_THE_ORCHESTRATOR = {
     Reason.QUEUE_TIMEOUT,

@@ -1,0 +1,82 @@
+"""What LLaMA-Factory calls the options of stages and methods; pure."""
+
+from services.training.arguments import EngineArguments
+from shared.contracts.training import FinetuningType, Stage, TrainingSpec
+from shared.contracts.tuning import PreferenceLoss
+
+_WITHOUT_REFERENCE = frozenset({PreferenceLoss.ORPO, PreferenceLoss.SIMPO})
+
+
+def needs_reference(spec: TrainingSpec) -> bool:
+    """Whether the model is compared with itself as it was."""
+    return spec.stage is Stage.KTO or (spec.stage is Stage.DPO and spec.pref_loss not in _WITHOUT_REFERENCE)
+
+
+def weight_arguments(spec: TrainingSpec) -> EngineArguments:
+    """Which weights the method trains."""
+    match spec.finetuning_type:
+        case FinetuningType.LORA:
+            return _lora_arguments(spec)
+        case FinetuningType.OFT:
+            # The two exclude each other; the rank wins where it is given.
+            size = 0 if spec.oft_rank else spec.oft_block_size
+            return EngineArguments(oft_target="all", oft_rank=spec.oft_rank, oft_block_size=size)
+        case FinetuningType.FREEZE:
+            found = EngineArguments(
+                freeze_trainable_layers=spec.freeze_trainable_layers,
+                freeze_trainable_modules=",".join(spec.freeze_trainable_modules),
+            )
+            if spec.freeze_extra_modules:
+                found["freeze_extra_modules"] = ",".join(spec.freeze_extra_modules)
+            return found
+        case FinetuningType.FULL:
+            return EngineArguments()
+
+
+def _lora_arguments(spec: TrainingSpec) -> EngineArguments:
+    found = EngineArguments(
+        lora_target="all",
+        lora_rank=spec.lora_rank,
+        lora_alpha=spec.lora_alpha or 2 * spec.lora_rank,
+        lora_dropout=spec.lora_dropout,
+        use_rslora=spec.use_rslora,
+        use_dora=spec.use_dora,
+        pissa_init=spec.pissa_init,
+    )
+    if spec.loraplus_lr_ratio is not None:
+        found["loraplus_lr_ratio"] = spec.loraplus_lr_ratio
+    return found
+
+
+def objective_arguments(spec: TrainingSpec) -> EngineArguments:
+    """What is minimised."""
+    match spec.stage:
+        case Stage.DPO:
+            return EngineArguments(
+                pref_loss=spec.pref_loss.value,
+                pref_beta=spec.pref_beta,
+                pref_ftx=spec.pref_ftx,
+                dpo_label_smoothing=spec.dpo_label_smoothing,
+                simpo_gamma=spec.simpo_gamma,
+            )
+        case Stage.KTO:
+            return EngineArguments(
+                pref_beta=spec.pref_beta,
+                pref_ftx=spec.pref_ftx,
+                kto_chosen_weight=spec.kto_chosen_weight,
+                kto_rejected_weight=spec.kto_rejected_weight,
+            )
+        case Stage.SFT | Stage.PT:
+            return EngineArguments()
+
+
+def row_arguments(spec: TrainingSpec) -> EngineArguments:
+    """How rows become batches; what is not said is left to the stage."""
+    found = EngineArguments()
+    if spec.packing is not None or spec.neat_packing:
+        found["packing"] = spec.neat_packing or bool(spec.packing)
+    if spec.stage is Stage.SFT:
+        found |= EngineArguments(
+            neat_packing=spec.neat_packing, train_on_prompt=spec.train_on_prompt, mask_history=spec.mask_history
+        )
+    return found
