@@ -19,9 +19,10 @@ from orchestrator.db.engine import MIGRATIONS
 from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.jobs import JobRow
 from orchestrator.db.unit_of_work import SqlUnitsOfWork
+from orchestrator.domain.audit import By
 from orchestrator.domain.job import Inputs, Job, Leased, NewJob
 from orchestrator.domain.job_machine import TRANSITIONS, WORKING, accepted, moved
-from orchestrator.domain.ports import Lease, UnitOfWork
+from orchestrator.domain.ports import Lease, UnitOfWork, UnitsOfWork
 from orchestrator.domain.recording import WriteLost, record_move, record_new
 from orchestrator.operations.pause import pause_job
 from orchestrator.operations.resume import resume_job
@@ -144,10 +145,10 @@ class LeaseMachine(RuleBasedStateMachine):
             self.units.write(lambda uow: uow.jobs.make_due([job_id], self.clocks["first"]))
 
     @rule(place=places, wish=st.sampled_from((stop_job, pause_job, resume_job)))
-    def wish(self, place: int, wish: Callable[..., Job]) -> None:
+    def wish(self, place: int, wish: Callable[[UnitsOfWork, Bells, str, None, By], Job]) -> None:
         if self.job_ids:
             with suppress(Conflict):
-                wish(self.units, Bells(), self.job_ids[place % len(self.job_ids)], None, self.clocks["first"])
+                wish(self.units, Bells(), self.job_ids[place % len(self.job_ids)], None, By("me", self.clocks["first"]))
 
     @rule(name=replicas)
     def restart(self, name: str) -> None:
