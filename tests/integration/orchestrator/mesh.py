@@ -13,7 +13,7 @@ from orchestrator.app import create_app
 from orchestrator.db.engine import open_database
 from orchestrator.db.unit_of_work import SqlUnitsOfWork
 from orchestrator.domain.dataset import NewDataset
-from orchestrator.domain.ports import Peers
+from orchestrator.domain.ports import Peers, UnitsOfWork
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.wiring import Wiring
 from shared.contracts.datasets import DatasetFormat
@@ -42,7 +42,7 @@ class Mesh:
         self._stack = stack
         self._life = stack.enter_context(ExitStack())
         self.start()
-        self._register()
+        register(self.wiring.units)
 
     def start(self) -> None:
         """Serve."""
@@ -68,15 +68,6 @@ class Mesh:
         database = open_database(self.settings)
         self._stack.callback(database.close)
         return SqlUnitsOfWork(database)
-
-    def _register(self) -> None:
-        rows = NewDataset("facts", 10, DatasetFormat.ALPACA, "a" * 64, 100, datetime.now(UTC))
-        self.wiring.units.write(lambda uow: uow.datasets.add_version(rows))
-        self.wiring.units.write(
-            lambda uow: uow.models.add_version(
-                name="base", base="c" * 64, adapter=None, template="default", parameters=7, base_model=None, job_id=None
-            )
-        )
 
     def submit(self, **fields: object) -> str:
         """A training job; its id."""
@@ -105,6 +96,17 @@ class Mesh:
     def attempts(self, job_id: str) -> list[Answer]:
         """Its attempts."""
         return list(self.http.get(f"/api/jobs/{job_id}/attempts").json()["data"])
+
+
+def register(units: UnitsOfWork) -> None:
+    """Write down a data set `facts` and a model `base`."""
+    rows = NewDataset("facts", 10, DatasetFormat.ALPACA, "a" * 64, 100, datetime.now(UTC))
+    units.write(lambda uow: uow.datasets.add_version(rows))
+    units.write(
+        lambda uow: uow.models.add_version(
+            name="base", base="c" * 64, adapter=None, template="default", parameters=7, base_model=None, job_id=None
+        )
+    )
 
 
 @contextmanager
