@@ -7,7 +7,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, String, Text, TypeDecorator, create_engine, event
+from sqlalchemy import (
+    DateTime,
+    Dialect,
+    Engine,
+    ExceptionContext,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -93,17 +104,28 @@ def _on_sqlite_begin(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
+def _distrust_after_a_failed_commit(context: ExceptionContext) -> None:
+    # SQLAlchemy takes the transaction for ended and skips the rollback: back in the pool, the connection would keep its
+    # locks, and commit what was given up together with the next transaction. Only commits come without a statement.
+    if context.statement is None:
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+
+
 def open_engine(url: str, pool_size: int = 16) -> Engine:
     """An engine for `sqlite:///…` or `mysql+pymysql://…`, with the pragmas and isolation this house relies on."""
     if url.startswith("sqlite"):
         engine = create_engine(url, pool_size=pool_size, max_overflow=0, connect_args={"check_same_thread": False})
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
+        event.listen(engine, "handle_error", _distrust_after_a_failed_commit)
         return engine
-    return create_engine(
+    engine = create_engine(
         url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_recycle=1800,
         isolation_level="READ COMMITTED", connect_args={"charset": "utf8mb4", "connect_timeout": 5},
     )  # fmt: skip
+    event.listen(engine, "handle_error", _distrust_after_a_failed_commit)
+    return engine
 
 
 def is_transient(fault: DBAPIError) -> bool:
