@@ -45,17 +45,18 @@ class Scheduler(StrEnum):
 
 _PREFERENCES = frozenset({Stage.DPO, Stage.KTO})
 _STAGES_OF = {
-    **dict.fromkeys(("pref_loss", "dpo_label_smoothing", "simpo_gamma"), {Stage.DPO}),
+    **dict.fromkeys(("pref_loss", "dpo_label_smoothing", "simpo_gamma"), frozenset({Stage.DPO})),
     **dict.fromkeys(("pref_beta", "pref_ftx"), _PREFERENCES),
-    **dict.fromkeys(("kto_chosen_weight", "kto_rejected_weight"), {Stage.KTO}),
-    **dict.fromkeys(("neat_packing", "train_on_prompt", "mask_history"), {Stage.SFT}),
-    "packing": {Stage.PT, Stage.SFT},
+    **dict.fromkeys(("kto_chosen_weight", "kto_rejected_weight"), frozenset({Stage.KTO})),
+    **dict.fromkeys(("neat_packing", "train_on_prompt", "mask_history"), frozenset({Stage.SFT})),
+    "packing": frozenset({Stage.PT, Stage.SFT}),
 }
 _METHODS_OF = {
-    **dict.fromkeys(("use_rslora", "use_dora", "pissa_init", "loraplus_lr_ratio"), {FinetuningType.LORA}),
-    **dict.fromkeys(("oft_rank", "oft_block_size"), {FinetuningType.OFT}),
+    **dict.fromkeys(("use_rslora", "use_dora", "pissa_init", "loraplus_lr_ratio"), frozenset({FinetuningType.LORA})),
+    **dict.fromkeys(("oft_rank", "oft_block_size"), frozenset({FinetuningType.OFT})),
     **dict.fromkeys(
-        ("freeze_trainable_layers", "freeze_trainable_modules", "freeze_extra_modules"), {FinetuningType.FREEZE}
+        ("freeze_trainable_layers", "freeze_trainable_modules", "freeze_extra_modules"),
+        frozenset({FinetuningType.FREEZE}),
     ),
 }
 _BELONGS_TO = {
