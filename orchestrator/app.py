@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from orchestrator.api import audit, datasets, internal, keys, models, quotas, system, workers
+from orchestrator.api import audit, datasets, internal, keys, models, quotas, system, webhooks, workers
 from orchestrator.api.jobs import job_routers
 from orchestrator.db.engine import migrate
 from orchestrator.domain.ports import Peers
@@ -33,8 +33,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(in_thread, wiring.database.close)
         for client in wiring.clients:
             stack.push_async_callback(client.close)
-        tasks = ("reconciler", wiring.reconciler.run), ("outbox", wiring.relay.run), ("sweeps", wiring.sweeper.run)
-        await stack.enter_async_context(running(*tasks, ("census", wiring.census.run)))
+        stack.push_async_callback(wiring.egress.close)
+        tasks = ("reconciler", wiring.reconciler.run), ("outbox", wiring.relay.run), ("webhooks", wiring.courier.run)
+        await stack.enter_async_context(running(*tasks, ("sweeps", wiring.sweeper.run), ("census", wiring.census.run)))
         yield
 
 
@@ -53,6 +54,7 @@ def create_app(settings: OrchestratorSettings, peers: Peers | None = None) -> Fa
             quotas.routes,
             audit.routes,
             workers.routes,
+            webhooks.routes,
             system.routes,
             keys.routes,
             internal.routes,

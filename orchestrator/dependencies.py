@@ -10,6 +10,7 @@ from orchestrator.operations.datasets import DatasetIntake
 from orchestrator.operations.models import ModelIntake
 from orchestrator.operations.queue import Explainer
 from orchestrator.operations.submit import Intake
+from orchestrator.operations.webhooks import WebhookDesk
 from orchestrator.reconciler.loop import Hints
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.wiring import Wiring
@@ -73,6 +74,10 @@ async def _model_intake(wiring: Wired) -> ModelIntake:
     return wiring.model_intake
 
 
+async def _webhook_desk(wiring: Wired) -> WebhookDesk:
+    return wiring.webhook_desk
+
+
 Units = Annotated[UnitsOfWork, Depends(_units)]
 Clocked = Annotated[Clock, Depends(_clock)]
 Store = Annotated[ArtifactStore, Depends(_store)]
@@ -81,6 +86,7 @@ Mesh = Annotated[Peers, Depends(_peers)]
 IntakeDep = Annotated[Intake, Depends(_intake)]
 DatasetIntakeDep = Annotated[DatasetIntake, Depends(_dataset_intake)]
 ModelIntakeDep = Annotated[ModelIntake, Depends(_model_intake)]
+WebhookDeskDep = Annotated[WebhookDesk, Depends(_webhook_desk)]
 SignalsDep = Annotated[Signals, Depends(_signals)]
 HintsDep = Annotated[Hints, Depends(_hints)]
 Explaining = Annotated[Explainer, Depends(_explainer)]
@@ -105,5 +111,6 @@ __all__ = [
     "SignalsDep",
     "Store",
     "Units",
+    "WebhookDeskDep",
     "Wired",
 ]

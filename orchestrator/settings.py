@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.contracts.scheduling import Scheduling
+from shared.kit.egress import EgressRules
 from shared.kit.settings import ServiceSettings
 
 _ADDRESS = re.compile(r"(?:(?P<name>[A-Za-z0-9][A-Za-z0-9._:-]{0,95})=)?(?P<url>https?://(?P<host>[^/,\s]+)[^,\s]*)")
@@ -64,6 +65,25 @@ class OrchestratorSettings(ServiceSettings):
     """How long a finished job waits for its last events before it says so."""
     outbox_kept_days: int = Field(default=7, ge=1)
     """Sent events are kept this long for inspection."""
+    egress_allow: str = ""
+    """Hosts, addresses and networks inside that webhooks may call, as `host,10.1.0.0/16`; public ones need no word."""
+    egress_http: bool = False
+    """Let webhooks call `http://` too."""
+    egress_ca_file: Path | None = None
+    """Certificates of a private authority that receivers' certificates may be from."""
+    webhook_timeout_s: float = Field(default=15.0, gt=0, le=30)
+    """Longest wait for a receiver's answer, name and connection included."""
+    webhook_retry_s: float = Field(default=5.0, gt=0, le=60)
+    """Wait before the second try of a message; grows threefold each time, to 7,200 times as long."""
+    webhook_disable_days: float = Field(default=3.0, gt=0)
+    """A webhook to which nothing arrived for this long is disabled."""
+    webhook_kept_days: int = Field(default=7, ge=2)
+    """Messages are kept this long for inspection and redelivery."""
+
+    @model_validator(mode="after")
+    def _egress_can_be_read(self) -> Self:
+        EgressRules.parse(self.egress_allow)
+        return self
 
     @model_validator(mode="after")
     def _workers_are_told_apart(self) -> Self:
@@ -79,6 +99,11 @@ class OrchestratorSettings(ServiceSettings):
             queue_timeout_s=self.queue_timeout_s, run_timeout_s=self.run_timeout_s,
             no_progress_timeout_s=self.no_progress_timeout_s,
         )  # fmt: skip
+
+    @property
+    def egress(self) -> EgressRules:
+        """Which URLs of users may be called."""
+        return EgressRules.parse(self.egress_allow, allow_http=self.egress_http)
 
     @property
     def pools(self) -> dict[str, dict[str, str]]:

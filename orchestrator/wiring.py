@@ -3,6 +3,7 @@
 import secrets
 import socket
 from dataclasses import dataclass
+from datetime import timedelta
 
 from orchestrator.clients.stream import HttpStream
 from orchestrator.clients.worker import HttpWorker
@@ -12,6 +13,7 @@ from orchestrator.domain.decisions import Policy
 from orchestrator.domain.ports import Peers, UnitsOfWork
 from orchestrator.domain.queueing.board import WorkerBoard
 from orchestrator.domain.queueing.gauge import QueueGauge
+from orchestrator.domain.webhooks.verdicts import Patience
 from orchestrator.operations.datasets import DatasetIntake
 from orchestrator.operations.keys import DatabaseKeys
 from orchestrator.operations.models import ModelIntake
@@ -19,8 +21,10 @@ from orchestrator.operations.queue import Explainer
 from orchestrator.operations.readiness import Readiness
 from orchestrator.operations.scratch import Scratch
 from orchestrator.operations.submit import Intake
+from orchestrator.operations.webhooks import WebhookDesk
 from orchestrator.reconciler.advance import Advance
 from orchestrator.reconciler.bells import Bells
+from orchestrator.reconciler.courier import Courier
 from orchestrator.reconciler.gauges import Census
 from orchestrator.reconciler.leases import Leases
 from orchestrator.reconciler.loop import Reconciler
@@ -31,7 +35,9 @@ from shared.datasets.limits import Limits
 from shared.kit.artifacts import ArtifactStore
 from shared.kit.auth import CachedKeys, Gate, ServiceTokens
 from shared.kit.clock import Clock, SystemClock
+from shared.kit.egress import Egress
 from shared.kit.peer import PeerClient
+from shared.kit.sealing import Sealer
 from shared.kit.sql import Database
 
 SERVICE = "orchestrator"
@@ -56,8 +62,11 @@ class Wiring:
     intake: Intake
     dataset_intake: DatasetIntake
     model_intake: ModelIntake
+    egress: Egress
+    webhook_desk: WebhookDesk
     reconciler: Reconciler
     relay: Relay
+    courier: Courier
     sweeper: Sweeper
     census: Census
 
@@ -89,6 +98,9 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
     bells, board, gauge = Bells(), WorkerBoard(), QueueGauge(settings.max_queued_jobs, clock.monotonic)
     store = ArtifactStore(settings.artifacts, cache=settings.data_dir / "cache")
     scratch = Scratch(settings.data_dir / "scratch")
+    egress = Egress(settings.egress, settings.webhook_timeout_s, settings.egress_ca_file)
+    sealer = Sealer(settings.service_secret.get_secret_value(), "webhooks")
+    patience = Patience(settings.webhook_retry_s, timedelta(days=settings.webhook_disable_days))
     policy = Policy(settings.look_interval_s, settings.drain_patience_s, settings.retry_backoff_s)
     return Wiring(
         settings=settings, clock=clock, database=database, units=units, clients=clients, peers=peers, store=store,
@@ -96,12 +108,14 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
         explainer=Explainer(peers, board, clock), bells=bells,
         intake=Intake(units, clock, gauge, bells, settings.terms),
         dataset_intake=DatasetIntake(units, store, clock, scratch, Limits()),
-        model_intake=ModelIntake(units, store, scratch),
+        model_intake=ModelIntake(units, store, scratch), egress=egress,
+        webhook_desk=WebhookDesk(units, egress, sealer, bells),
         reconciler=Reconciler(
             units, peers, clock, board, gauge, Leases(units, clock, owner_of(settings), settings.lease_s),
             Advance(units, peers, clock, bells, policy), bells.reconciler, settings.look_interval_s,
         ),
         relay=Relay(units, peers, clock, bells.outbox),
-        sweeper=Sweeper(units, clock, settings.outbox_kept_days),
+        courier=Courier(units, egress, sealer, clock, bells.courier, owner_of(settings), patience),
+        sweeper=Sweeper(units, clock, settings.outbox_kept_days, settings.webhook_kept_days),
         census=Census(units, clock),
     )  # fmt: skip

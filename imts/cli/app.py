@@ -15,6 +15,7 @@ from imts.cli.submit import analyse, evaluate, train
 from imts.cli.tracking import bridge, sync
 from imts.cli.up import up
 from imts.cli.watch import watch
+from imts.cli.webhooks import webhooks
 from imts.cli.why import why
 from imts.cli.workers import workers
 from imts.client.errors import ClientError, ImtsApiError, ServerUnreachable
@@ -56,6 +57,7 @@ app.add_typer(datasets, name="datasets")
 app.add_typer(models, name="models")
 app.add_typer(bridge, name="bridge")
 app.add_typer(workers, name="workers")
+app.add_typer(webhooks, name="webhooks")
 
 
 def exit_code_of(fault: ClientError) -> int:

@@ -10,6 +10,7 @@ from imts.client.jobs import Jobs
 from imts.client.models import Models
 from imts.client.transport import Transport
 from imts.client.watching import EventStream
+from imts.client.webhooks import Webhooks
 from imts.client.workers import Workers
 from shared.contracts.events import Event
 from shared.contracts.jobs import TERMINAL, JobView, SystemView
@@ -33,6 +34,7 @@ class Client:
         self.models = Models(self._transport)
         self.jobs = Jobs(self._transport)
         self.workers = Workers(self._transport)
+        self.webhooks = Webhooks(self._transport)
 
     def __enter__(self) -> Self:
         return self

@@ -83,6 +83,10 @@ class Transport:
             content = TypeAdapter(dict[str, object]).dump_json(dict(body))
         return self._read(self._send("POST", path, content=content, headers=headers), reply)
 
+    def delete(self, path: str) -> None:
+        """Remove one thing."""
+        self._send("DELETE", path)
+
     def upload(self, path: str, reply: type[R], part: str, files: Sequence[Path], fields: Mapping[str, str]) -> R:
         """Send files, each as a form part of that name, with form fields; they are streamed, never held in memory."""
         with ExitStack() as stack:

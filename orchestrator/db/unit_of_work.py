@@ -12,6 +12,7 @@ from orchestrator.db.repositories.attempts import SqlAttempts
 from orchestrator.db.repositories.audit import SqlAudit
 from orchestrator.db.repositories.census import SqlCensus
 from orchestrator.db.repositories.datasets import SqlDatasets
+from orchestrator.db.repositories.deliveries import SqlDeliveries
 from orchestrator.db.repositories.history import SqlHistory
 from orchestrator.db.repositories.jobs import SqlJobs
 from orchestrator.db.repositories.keys import SqlKeys
@@ -19,6 +20,7 @@ from orchestrator.db.repositories.line import SqlLine
 from orchestrator.db.repositories.models import SqlModels
 from orchestrator.db.repositories.outbox import SqlOutbox
 from orchestrator.db.repositories.quotas import SqlQuotas
+from orchestrator.db.repositories.webhooks import SqlWebhooks
 from orchestrator.db.repositories.workers import SqlWorkers
 from orchestrator.domain.ports import UnitOfWork
 from shared.kit.errors import Unavailable
@@ -80,6 +82,14 @@ class SqlUnitOfWork:
     @cached_property
     def keys(self) -> SqlKeys:
         return SqlKeys(self._session)
+
+    @cached_property
+    def webhooks(self) -> SqlWebhooks:
+        return SqlWebhooks(self._session)
+
+    @cached_property
+    def deliveries(self) -> SqlDeliveries:
+        return SqlDeliveries(self._session)
 
 
 class SqlUnitsOfWork:

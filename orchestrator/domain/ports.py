@@ -14,6 +14,8 @@ from orchestrator.domain.model import ModelRepository
 from orchestrator.domain.outbox import OutboxRepository
 from orchestrator.domain.queueing.repository import LineRepository
 from orchestrator.domain.quota import QuotaRepository
+from orchestrator.domain.webhooks.delivery import DeliveryRepository
+from orchestrator.domain.webhooks.webhook import WebhookRepository
 from orchestrator.domain.workers import Roll, WorkerForgotten, WorkerRepository
 from shared.contracts.events import AppendRequest, EventPage, ProducerMark
 from shared.contracts.jobs import LogPage, PeerState, Phase
@@ -169,6 +171,12 @@ class UnitOfWork(Protocol):
 
     @property
     def census(self) -> CensusRepository: ...
+
+    @property
+    def webhooks(self) -> WebhookRepository: ...
+
+    @property
+    def deliveries(self) -> DeliveryRepository: ...
 
 
 class UnitsOfWork(Protocol):

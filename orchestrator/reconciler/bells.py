@@ -9,6 +9,7 @@ class Bells:
     def __init__(self) -> None:
         self.reconciler = Bell()
         self.outbox = Bell()
+        self.courier = Bell()
 
     def job_changed(self, job_id: str) -> None:
         """The reconciler finds the job by its row; the id is for readers of traces."""
@@ -17,3 +18,4 @@ class Bells:
 
     def outbox_grew(self) -> None:
         self.outbox.ring()
+        self.courier.ring()

@@ -6,6 +6,7 @@ from datetime import datetime
 from orchestrator.domain.census import Backlog, Standing
 from orchestrator.domain.job import WORKER_OF_KIND, Job
 from orchestrator.domain.ports import UnitOfWork, UnitsOfWork
+from orchestrator.domain.webhooks.delivery import Delivery
 from shared.contracts.jobs import Phase
 from shared.contracts.work import ExitReport
 from shared.kit.clock import Clock
@@ -27,6 +28,12 @@ LAG = Gauge("mesh_reconciler_lag_seconds", "How long the most overdue of them ha
 OUTBOX = Gauge("mesh_outbox_unsent_events", "Events that are not in the log yet")
 OUTBOX_OLDEST = Gauge("mesh_outbox_oldest_seconds", "Age of the oldest of them")
 
+MESSAGES = Counter(
+    "mesh_webhook_tries_total", "Tries to send a message to a webhook, by what became of it", ["outcome"]
+)
+MESSAGES_PENDING = Gauge("mesh_webhook_pending_messages", "Messages on their way to enabled webhooks")
+MESSAGES_OLDEST = Gauge("mesh_webhook_oldest_seconds", "Age of the oldest of them")
+
 
 def count_move(job: Job) -> None:
     """A job came to another phase."""
@@ -38,6 +45,11 @@ def count_end(job: Job, report: ExitReport) -> None:
     failure = report.failure
     told = ("none", "none") if failure is None else (failure.failure_class.value, failure.reason)
     ATTEMPTS.labels(job.kind.value, report.outcome.value, *told).inc()
+
+
+def count_delivery(after: Delivery) -> None:
+    """A message was sent, or could not be: `delivered`, `failed` for good, or `pending` again."""
+    MESSAGES.labels(after.status.value).inc()
 
 
 class Census:
@@ -57,12 +69,14 @@ class Census:
         """Count once; blocking."""
         now = self._clock.now()
 
-        def read(uow: UnitOfWork) -> tuple[list[Standing], Backlog, Backlog]:
-            return list(uow.census.jobs()), uow.census.unsent_events(), uow.census.overdue(now)
+        def read(uow: UnitOfWork) -> tuple[list[Standing], list[Backlog]]:
+            backlogs = [uow.census.unsent_events(), uow.census.overdue(now), uow.deliveries.backlog()]
+            return list(uow.census.jobs()), backlogs
 
-        standings, unsent, overdue = self._units.read(read)
+        standings, backlogs = self._units.read(read)
         _tell_jobs(standings, now)
-        for backlog, count, age in ((unsent, OUTBOX, OUTBOX_OLDEST), (overdue, LOOKS_OVERDUE, LAG)):
+        gauges = (OUTBOX, OUTBOX_OLDEST), (LOOKS_OVERDUE, LAG), (MESSAGES_PENDING, MESSAGES_OLDEST)
+        for backlog, (count, age) in zip(backlogs, gauges, strict=True):
             count.set(backlog.count)
             age.set(_age_s(backlog.oldest, now))
 

@@ -14,12 +14,13 @@ _CHUNK = 500
 
 
 class Sweeper:
-    """Deletes events that were sent long ago."""
+    """Deletes events and messages that were sent long ago."""
 
-    def __init__(self, units: UnitsOfWork, clock: Clock, outbox_kept_days: int) -> None:
+    def __init__(self, units: UnitsOfWork, clock: Clock, outbox_kept_days: int, messages_kept_days: int) -> None:
         self._units = units
         self._clock = clock
         self._kept = timedelta(days=outbox_kept_days)
+        self._messages_kept = timedelta(days=messages_kept_days)
 
     async def run(self) -> None:
         """For ever, once an hour."""
@@ -35,4 +36,12 @@ class Sweeper:
             gone += deleted
         if gone:
             logger.info("{} sent events deleted from the outbox", gone)
+        return gone + await self._sweep_messages()
+
+    async def _sweep_messages(self) -> int:
+        """Pending ones too: nobody enabled their webhook again."""
+        before = self._clock.now() - self._messages_kept
+        gone = 0
+        while deleted := await in_thread(self._units.write, lambda uow: uow.deliveries.delete_before(before, _CHUNK)):
+            gone += deleted
         return gone

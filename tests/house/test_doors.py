@@ -10,6 +10,7 @@ from tools.source import ROOT, Module, modules
 
 DOORS = {
     "alembic": ("shared/kit/migrations.py", "/migrations/"),
+    "cryptography": ("shared/kit/sealing.py",),
     "fsspec": ("shared/kit/artifacts.py",),
     "httpx": ("shared/kit/peer.py", "shared/kit/egress.py", "imts/"),
     "httpx_sse": ("imts/",),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from orchestrator.domain.audit import Change
 from orchestrator.domain.job import Attempt, HistoryEntry, OutboxEvent
+from orchestrator.domain.webhooks.webhook import Webhook
 from orchestrator.domain.workers import Ruling
 from shared.contracts.events import ATTEMPT_LOG_INCOMPLETE
 from shared.contracts.work import ExitReport, Failure
@@ -111,4 +112,11 @@ class Workers:
     """`WorkerRepository` of a mesh in which no operator says anything."""
 
     def all(self) -> list[Ruling]:
+        return []
+
+
+class Webhooks:
+    """`WebhookRepository` of a mesh that tells nobody."""
+
+    def listening(self) -> list[Webhook]:
         return []

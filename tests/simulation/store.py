@@ -10,7 +10,7 @@ from shared.kit.errors import Unavailable
 from tests.simulation.chance import Chance
 from tests.simulation.invariants import check_commit
 from tests.simulation.job_rows import Jobs, Waitlist
-from tests.simulation.records import Attempts, Audit, History, Outbox, Workers
+from tests.simulation.records import Attempts, Audit, History, Outbox, Webhooks, Workers
 from tests.simulation.tables import Tables
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ class Transaction:
         self.outbox = Outbox(tables)
         self.workers = Workers()
         self.audit = Audit()
+        self.webhooks = Webhooks()
 
 
 class Store:

@@ -11,6 +11,7 @@ from orchestrator.db.tables import (
     models,
     outbox,
     quotas,
+    webhooks,
     workers,
 )  # fmt: skip
 from orchestrator.db.tables.base import Base
@@ -19,5 +20,5 @@ metadata = Base.metadata
 
 __all__ = [
     "attempts", "audit", "datasets", "dependencies", "history", "jobs", "keys",
-    "metadata", "models", "outbox", "quotas", "workers",
+    "metadata", "models", "outbox", "quotas", "webhooks", "workers",
 ]  # fmt: skip

@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator.db.engine import MIGRATIONS
 from tests.databases import migrated
-from tests.integration.orchestrator.mesh import Mesh, running_orchestrator
+from tests.fakes.receiver import Receiver, receiving
+from tests.integration.orchestrator.mesh import ALLOWED, Mesh, running_orchestrator
 
 
 @pytest.fixture
@@ -23,3 +24,18 @@ def mesh(database_url: str, tmp_path: Path) -> Iterator[Mesh]:
 def http(mesh: Mesh) -> httpx.Client:
     """A client with the admin key."""
     return mesh.http
+
+
+@pytest.fixture
+def open_mesh(database_url: str, tmp_path: Path) -> Iterator[Mesh]:
+    """A mesh whose operator lets webhooks call this machine."""
+    migrated(database_url, MIGRATIONS)
+    with running_orchestrator(database_url, tmp_path / "data", **ALLOWED) as started:
+        yield started
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Listens on a free port."""
+    with receiving() as started:
+        yield started

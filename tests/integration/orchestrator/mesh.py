@@ -26,6 +26,8 @@ from tests.waiting import eventually
 API_KEY = "imts-admin-key-of-the-tests"
 TRAINING = {"modelName": "base", "dataset": "facts", "batchSize": 2, "learningRate": 0.001, "epochs": 1.0}
 Answer = dict[str, Any]
+ALLOWED: Answer = {"egress_allow": "127.0.0.1", "egress_http": True, "webhook_retry_s": 0.02}
+"""Settings of an operator who lets webhooks call this machine, and is in a hurry."""
 
 
 class Mesh:
@@ -110,11 +112,12 @@ def register(units: UnitsOfWork) -> None:
 
 
 @contextmanager
-def running_orchestrator(database_url: str, folder: Path) -> Iterator[Mesh]:
+def running_orchestrator(database_url: str, folder: Path, **more: Any) -> Iterator[Mesh]:
     """An orchestrator in a hurry, on a database with a schema; a data set `facts` and a model `base` are registered."""
+    hurried: dict[str, Any] = {"look_interval_s": 0.05, "retry_backoff_s": 0.02, "drain_patience_s": 0.3, "lease_s": 2}
     settings = OrchestratorSettings(
         data_dir=folder, database_url=SecretStr(database_url), service_secret=SecretStr(SERVICE_SECRET),
-        api_key=SecretStr(API_KEY), look_interval_s=0.05, retry_backoff_s=0.02, drain_patience_s=0.3, lease_s=2,
+        api_key=SecretStr(API_KEY), **hurried, **more,
     )  # fmt: skip
     with ExitStack() as stack:
         yield Mesh(settings, stack)
