@@ -100,6 +100,11 @@ def resolve_name(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+def _name_of(url: httpx.URL) -> str:
+    """The name as it stands on the wire: `url.host` is its Unicode form, which others may encode otherwise."""
+    return url.raw_host.decode("ascii")
+
+
 class _Pinned(httpx.AsyncBaseTransport):
     """Connects to the address in `extensions["pinned"]`; certificate and `Host` are those of the URL's name."""
 
@@ -110,7 +115,7 @@ class _Pinned(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         address = request.extensions["pinned"]
-        extensions = {**request.extensions, "sni_hostname": request.url.host}
+        extensions = {**request.extensions, "sni_hostname": _name_of(request.url)}
         url = request.url.copy_with(host=address)
         return await self._inner.handle_async_request(
             httpx.Request(request.method, url, headers=request.headers, stream=request.stream, extensions=extensions)
@@ -145,15 +150,15 @@ class Egress:
         """Where the URL leads now; EgressRefused when any of it is not public, NoAnswer when it leads nowhere."""
         if self._resolvers is None:
             self._resolvers = anyio.CapacityLimiter(_RESOLVERS)
-        port = url.port or (443 if url.scheme == "https" else 80)
+        name, port = _name_of(url), url.port or (443 if url.scheme == "https" else 80)
         try:
             found = await anyio.to_thread.run_sync(
-                self._resolve, url.host, port, abandon_on_cancel=True, limiter=self._resolvers
+                self._resolve, name, port, abandon_on_cancel=True, limiter=self._resolvers
             )
         except (OSError, UnicodeError):
             raise NoAnswer("the host's name has no address") from None
         # A zone (`fe80::1%eth0`) belongs to no public address.
-        if not all("%" not in text and self.rules.admits(url.host, ipaddress.ip_address(text)) for text in found):
+        if not all("%" not in text and self.rules.admits(name, ipaddress.ip_address(text)) for text in found):
             raise EgressRefused("the URL leads to an address that is not public; an operator can allow it")
         return found[:_MAX_ADDRESSES]
 

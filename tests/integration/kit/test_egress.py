@@ -122,6 +122,47 @@ def test_a_name_is_looked_up_once_a_call_so_it_cannot_turn_between_check_and_con
         assert post(f"http://once.test:{listener.port}/", INSIDE, lambda *_: next(answers)).status == 204
 
 
+def test_a_name_in_another_script_is_looked_up_as_it_was_written() -> None:
+    asked: list[str] = []
+
+    def noted(host: str, _: int) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    with listening() as listener:
+        post(f"http://xn--exmple-cua.test:{listener.port}/", INSIDE, noted)
+    assert asked == ["xn--exmple-cua.test"]
+    assert listener.asked[0]["host"] == f"xn--exmple-cua.test:{listener.port}"
+
+
+def test_a_name_that_is_looked_up_slowly_keeps_no_other_waiting() -> None:
+    released = threading.Event()
+
+    def slow_or_not(host: str, _: int) -> Sequence[str]:
+        if host == "slow.test":
+            released.wait(30)
+        return ["127.0.0.1"]
+
+    async def call(port: int) -> None:
+        egress = Egress(INSIDE, 0.3, resolve=slow_or_not)
+        try:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(4):
+                    tasks.start_soon(fails, egress, port)
+                reply = await egress.post(f"http://quick.test:{port}/", {}, b"{}")
+                assert reply.status == 204
+        finally:
+            released.set()
+            await egress.close()
+
+    async def fails(egress: Egress, port: int) -> None:
+        with pytest.raises(NoAnswer, match="within"):
+            await egress.post(f"http://slow.test:{port}/", {}, b"{}")
+
+    with listening() as listener:
+        anyio.run(call, listener.port)
+
+
 def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     with listening() as listener, listening() as inner:
         listener.location = f"http://127.0.0.1:{inner.port}/"
