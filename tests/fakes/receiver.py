@@ -78,15 +78,24 @@ class Receiver:
 
 
 @contextmanager
+def serving(server: http.server.HTTPServer) -> Iterator[None]:
+    """Serve from a thread meanwhile."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
 def receiving(port: int = 0) -> Iterator[Receiver]:
     """A receiver that listens meanwhile."""
     receiver = Receiver(port)
-    thread = threading.Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.is_open.set()
-        receiver.server.shutdown()
-        thread.join()
-        receiver.server.server_close()
+    with serving(receiver.server):
+        try:
+            yield receiver
+        finally:
+            receiver.is_open.set()

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from shared.kit.egress import Egress, EgressRefused, EgressRules, NoAnswer, Reply, Resolve
+from tests.fakes.receiver import serving
 
 INSIDE = EgressRules.parse("127.0.0.1", allow_http=True)
 
@@ -58,14 +59,8 @@ class Listener:
 def listening(context: ssl.SSLContext | None = None) -> Iterator[Listener]:
     """A listener that serves meanwhile."""
     listener = Listener(context)
-    thread = threading.Thread(target=listener.server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(listener.server):
         yield listener
-    finally:
-        listener.server.shutdown()
-        thread.join()
-        listener.server.server_close()
 
 
 def post(url: str, rules: EgressRules, resolve: Resolve, timeout_s: float = 5.0, ca_file: Path | None = None) -> Reply:

@@ -3,6 +3,7 @@
 import re
 
 from shared.contracts.work import Outcome
+from tests.fakes.receiver import Receiver
 from tests.fakes.worker import MADE_MODEL
 from tests.integration.orchestrator.mesh import Mesh
 from tests.waiting import eventually
@@ -61,3 +62,19 @@ def test_events_that_the_log_does_not_take_pile_up_in_sight(mesh: Mesh) -> None:
     eventually(lambda: value(mesh, "mesh_outbox_oldest_seconds"), lambda age: age > 0)
     mesh.stream.is_silent = False
     eventually(lambda: value(mesh, "mesh_outbox_unsent_events"), lambda count: count == 0)
+
+
+def test_messages_that_a_receiver_does_not_take_pile_up_in_sight(open_mesh: Mesh, receiver: Receiver) -> None:
+    tries = {outcome: f'mesh_webhook_tries_total{{outcome="{outcome}"}}' for outcome in ("pending", "delivered")}
+    before = {outcome: value(open_mesh, series) for outcome, series in tries.items()}
+    receiver.status = lambda _: 500
+    body = {"url": receiver.url, "events": ["job.phase_changed"]}
+    assert open_mesh.http.post("/api/webhooks", json=body).status_code == 201
+    open_mesh.worker.slots = 0
+    open_mesh.submit()
+    eventually(lambda: value(open_mesh, tries["pending"]), lambda count: count > before["pending"])
+    assert value(open_mesh, "mesh_webhook_pending_messages") == 1
+    assert value(open_mesh, "mesh_webhook_oldest_seconds") > 0
+    receiver.status = lambda _: 204
+    eventually(lambda: value(open_mesh, "mesh_webhook_pending_messages"), lambda count: count == 0)
+    assert value(open_mesh, tries["delivered"]) == before["delivered"] + 1
