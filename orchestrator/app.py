@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from orchestrator.api import audit, datasets, internal, keys, models, quotas, system, webhooks, workers
+from orchestrator.api import audit, datasets, internal, keys, models, quotas, sweeps, system, webhooks, workers
 from orchestrator.api.jobs import job_routers
 from orchestrator.db.engine import migrate
 from orchestrator.domain.ports import Peers
@@ -49,6 +49,7 @@ def create_app(settings: OrchestratorSettings, peers: Peers | None = None) -> Fa
         gate=wiring.gate,
         routers=[
             *job_routers(),
+            sweeps.routes,
             datasets.routes,
             models.routes,
             quotas.routes,

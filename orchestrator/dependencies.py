@@ -10,6 +10,7 @@ from orchestrator.operations.datasets import DatasetIntake
 from orchestrator.operations.models import ModelIntake
 from orchestrator.operations.queue import Explainer
 from orchestrator.operations.submit import Intake
+from orchestrator.operations.sweeps import SweepIntake
 from orchestrator.operations.webhooks import WebhookDesk
 from orchestrator.reconciler.loop import Hints
 from orchestrator.settings import OrchestratorSettings
@@ -54,6 +55,10 @@ async def _intake(wiring: Wired) -> Intake:
     return wiring.intake
 
 
+async def _sweep_intake(wiring: Wired) -> SweepIntake:
+    return wiring.sweep_intake
+
+
 async def _signals(wiring: Wired) -> Signals:
     return wiring.bells
 
@@ -84,6 +89,7 @@ Store = Annotated[ArtifactStore, Depends(_store)]
 Config = Annotated[OrchestratorSettings, Depends(_settings)]
 Mesh = Annotated[Peers, Depends(_peers)]
 IntakeDep = Annotated[Intake, Depends(_intake)]
+SweepIntakeDep = Annotated[SweepIntake, Depends(_sweep_intake)]
 DatasetIntakeDep = Annotated[DatasetIntake, Depends(_dataset_intake)]
 ModelIntakeDep = Annotated[ModelIntake, Depends(_model_intake)]
 WebhookDeskDep = Annotated[WebhookDesk, Depends(_webhook_desk)]
@@ -110,6 +116,7 @@ __all__ = [
     "Project",
     "SignalsDep",
     "Store",
+    "SweepIntakeDep",
     "Units",
     "WebhookDeskDep",
     "Wired",

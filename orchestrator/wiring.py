@@ -21,6 +21,7 @@ from orchestrator.operations.queue import Explainer
 from orchestrator.operations.readiness import Readiness
 from orchestrator.operations.scratch import Scratch
 from orchestrator.operations.submit import Intake
+from orchestrator.operations.sweeps import SweepIntake
 from orchestrator.operations.webhooks import WebhookDesk
 from orchestrator.reconciler.advance import Advance
 from orchestrator.reconciler.bells import Bells
@@ -60,6 +61,7 @@ class Wiring:
     explainer: Explainer
     bells: Bells
     intake: Intake
+    sweep_intake: SweepIntake
     dataset_intake: DatasetIntake
     model_intake: ModelIntake
     egress: Egress
@@ -102,11 +104,12 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
     sealer = Sealer(settings.service_secret.get_secret_value(), "webhooks")
     patience = Patience(settings.webhook_retry_s, timedelta(days=settings.webhook_disable_days))
     policy = Policy(settings.look_interval_s, settings.drain_patience_s, settings.retry_backoff_s)
+    intake = Intake(units, clock, gauge, bells, settings.terms)
     return Wiring(
         settings=settings, clock=clock, database=database, units=units, clients=clients, peers=peers, store=store,
         scratch=scratch, gate=Gate(CachedKeys(DatabaseKeys(units)), tokens), readiness=Readiness(units, peers),
         explainer=Explainer(peers, board, clock), bells=bells,
-        intake=Intake(units, clock, gauge, bells, settings.terms),
+        intake=intake, sweep_intake=SweepIntake(units, intake, clock, bells),
         dataset_intake=DatasetIntake(units, store, clock, scratch, Limits()),
         model_intake=ModelIntake(units, store, scratch), egress=egress,
         webhook_desk=WebhookDesk(units, egress, sealer, bells),

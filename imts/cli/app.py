@@ -12,6 +12,7 @@ from imts.cli.jobs import clone, jobs, pause, resume, retry, stop
 from imts.cli.logs import logs
 from imts.cli.models import models
 from imts.cli.submit import analyse, evaluate, train
+from imts.cli.sweeps import sweep
 from imts.cli.tracking import bridge, sync
 from imts.cli.up import up
 from imts.cli.watch import watch
@@ -55,6 +56,7 @@ for command in (
     app.command()(command)
 app.add_typer(datasets, name="datasets")
 app.add_typer(models, name="models")
+app.add_typer(sweep, name="sweep")
 app.add_typer(bridge, name="bridge")
 app.add_typer(workers, name="workers")
 app.add_typer(webhooks, name="webhooks")

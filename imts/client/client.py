@@ -8,6 +8,7 @@ from imts.client.datasets import Datasets
 from imts.client.errors import ClientError, ImtsApiError, ServerUnreachable
 from imts.client.jobs import Jobs
 from imts.client.models import Models
+from imts.client.sweeps import Sweeps
 from imts.client.transport import Transport
 from imts.client.watching import EventStream
 from imts.client.webhooks import Webhooks
@@ -33,6 +34,7 @@ class Client:
         self.datasets = Datasets(self._transport)
         self.models = Models(self._transport)
         self.jobs = Jobs(self._transport)
+        self.sweeps = Sweeps(self._transport)
         self.workers = Workers(self._transport)
         self.webhooks = Webhooks(self._transport)
 

@@ -15,7 +15,8 @@ from shared.contracts.work import Artifact
 Spec = BaseModel | Mapping[str, object]
 
 
-def _body_of(spec: Spec | None, fields: Mapping[str, object]) -> dict[str, object]:
+def body_of(spec: Spec | None, fields: Mapping[str, object]) -> dict[str, object]:
+    """A request from a contract or a mapping, and fields that win over it."""
     given = spec.model_dump(mode="json", exclude_unset=True) if isinstance(spec, BaseModel) else dict(spec or {})
     return {**given, **fields}
 
@@ -29,7 +30,7 @@ class Jobs:
     def _submit(self, kind: str, spec: Spec | None, key: str | None, fields: Mapping[str, object]) -> JobView:
         # A key of our own makes it safe to send a request again whose answer was lost.
         key = key or uuid.uuid4().hex
-        return self._transport.post(f"/api/{kind}/jobs", JobView, _body_of(spec, fields), idempotency_key=key)
+        return self._transport.post(f"/api/{kind}/jobs", JobView, body_of(spec, fields), idempotency_key=key)
 
     def train(self, spec: Spec | None = None, *, idempotency_key: str | None = None, **fields: object) -> JobView:
         """Start a fine-tuning job: a TrainingSpec, a mapping, or its fields in either case."""
@@ -48,11 +49,17 @@ class Jobs:
         return self._transport.get(f"/api/jobs/{job_id}", JobView)
 
     def list(
-        self, *, kind: str | None = None, status: str | None = None, limit: int = 50, cursor: str | None = None
+        self,
+        *,
+        kind: str | None = None,
+        status: str | None = None,
+        sweep: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> JobPage:
         """A page of jobs, newest first."""
         path = f"/api/{kind}/jobs" if kind else "/api/jobs"
-        return self._transport.get(path, JobPage, {"status": status, "limit": limit, "cursor": cursor})
+        return self._transport.get(path, JobPage, {"status": status, "sweep": sweep, "limit": limit, "cursor": cursor})
 
     def stop(self, job_id: str) -> JobView:
         """Ask a job to stop; it saves a checkpoint first."""
@@ -69,7 +76,7 @@ class Jobs:
         """Start a new job with the fields of any other, but for these; names mean their newest versions."""
         key = idempotency_key or uuid.uuid4().hex
         path = f"/api/jobs/{job_id}/clone"
-        return self._transport.post(path, JobView, _body_of(patch, fields), idempotency_key=key)
+        return self._transport.post(path, JobView, body_of(patch, fields), idempotency_key=key)
 
     def pause(self, job_id: str) -> JobView:
         """Ask a job to end at a checkpoint, from which `resume` goes on."""

@@ -17,7 +17,7 @@ def job_view(job: Job, explained: Explained | None = None) -> JobView:
         job_id=job.job_id, kind=job.kind, project=job.project, status=job.phase, why=_why(job, explained),
         attempt=job.attempt, progress=job.fraction, current_step=job.current_step, total_steps=job.total_steps,
         metrics=job.metrics, spec=job.spec, result=job.result, failure=_failure(job.failure), retry_of=job.retry_of,
-        cloned_from=job.cloned_from,
+        cloned_from=job.cloned_from, sweep_id=job.sweep, trial=job.trial, parameters=job.parameters,
         scheduling=job.terms, queue=None if explained is None else QueueView.model_validate(asdict(explained)),
         worker=job.placed_on, unreachable_since=job.unreachable_since, created_at=job.created_at,
         updated_at=job.updated_at, started_at=job.started_at, ended_at=job.ended_at,

@@ -49,7 +49,7 @@ from orchestrator.operations.retry import retry_job
 from orchestrator.operations.stop import stop_job
 from orchestrator.operations.submit import Requester
 from shared.contracts.analysis import AnalysisSpec
-from shared.contracts.base import Contract, JsonObject, Name
+from shared.contracts.base import Contract, JsonObject, Name, SweepId
 from shared.contracts.evaluation import EvaluationSpec
 from shared.contracts.events import EventPage
 from shared.contracts.jobs import ArtifactList, AttemptList, JobHistory, JobPage, JobView, LogPage, Phase
@@ -83,11 +83,12 @@ def _add_reading(routes: APIRouter, kind: JobKind | None) -> None:
         explainer: Explaining,
         status: Phase | None = None,
         project: Annotated[Name | None, Query()] = None,
+        sweep: Annotated[SweepId | None, Query()] = None,
         cursor: JobCursor = None,
         limit: PageSize = 50,
     ) -> JobPage:
         """Newest first."""
-        found = list_jobs(units, explainer, JobFilter(kind, status, project), cursor, limit)
+        found = list_jobs(units, explainer, JobFilter(kind, status, project, sweep), cursor, limit)
         return JobPage(
             data=[job_view(job, found.explained.get(job.job_id)) for job in found.jobs], has_more=found.has_more,
             next_cursor=found.jobs[-1].job_id if found.has_more else None,

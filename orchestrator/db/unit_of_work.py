@@ -20,6 +20,7 @@ from orchestrator.db.repositories.line import SqlLine
 from orchestrator.db.repositories.models import SqlModels
 from orchestrator.db.repositories.outbox import SqlOutbox
 from orchestrator.db.repositories.quotas import SqlQuotas
+from orchestrator.db.repositories.sweeps import SqlSweeps
 from orchestrator.db.repositories.webhooks import SqlWebhooks
 from orchestrator.db.repositories.workers import SqlWorkers
 from orchestrator.domain.ports import UnitOfWork
@@ -66,6 +67,10 @@ class SqlUnitOfWork:
     @cached_property
     def quotas(self) -> SqlQuotas:
         return SqlQuotas(self._session)
+
+    @cached_property
+    def sweeps(self) -> SqlSweeps:
+        return SqlSweeps(self._session)
 
     @cached_property
     def audit(self) -> SqlAudit:

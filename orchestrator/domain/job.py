@@ -43,6 +43,10 @@ class Job:
     """Queued, but not in line until its next look."""
     sweep: str | None = None
     """The sweep it is a part of."""
+    trial: int | None = None
+    """Its number in the sweep, from 1."""
+    parameters: JsonObject = field(default_factory=dict)
+    """What sets it apart from the sweep's other trials."""
     placed_on: str | None = None
     """The worker that has its newest attempt."""
     max_retries: int = 0

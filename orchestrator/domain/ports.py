@@ -14,6 +14,7 @@ from orchestrator.domain.model import ModelRepository
 from orchestrator.domain.outbox import OutboxRepository
 from orchestrator.domain.queueing.repository import LineRepository
 from orchestrator.domain.quota import QuotaRepository
+from orchestrator.domain.sweep import SweepRepository
 from orchestrator.domain.webhooks.delivery import DeliveryRepository
 from orchestrator.domain.webhooks.webhook import WebhookRepository
 from orchestrator.domain.workers import Roll, WorkerForgotten, WorkerRepository
@@ -36,6 +37,7 @@ class JobFilter:
     kind: JobKind | None = None
     phase: Phase | None = None
     project: str | None = None
+    sweep: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class JobRepository(Protocol):
         """Write `job` as the version after `job.version`; False when someone else wrote first or holds the lease."""
         ...
 
+    def save_all(self, jobs: Sequence[Job]) -> bool:
+        """Likewise, for jobs that this transaction holds; what was written stays in it when the answer is False."""
+        ...
+
     def page(self, wanted: JobFilter, before: str | None, limit: int) -> list[Job]:
         """Newest first, those with ids below `before`."""
         ...
@@ -100,8 +106,8 @@ class JobRepository(Protocol):
         """Where these jobs are; those that do not exist are left out."""
         ...
 
-    def wake_dependents(self, job_id: str, now: datetime) -> None:
-        """Have the held jobs that depend on this one looked at next."""
+    def wake_dependents(self, job_ids: Sequence[str], now: datetime) -> None:
+        """Have the held jobs that depend on any of these looked at next."""
         ...
 
     def count_queued(self) -> int: ...
@@ -159,6 +165,9 @@ class UnitOfWork(Protocol):
 
     @property
     def quotas(self) -> QuotaRepository: ...
+
+    @property
+    def sweeps(self) -> SweepRepository: ...
 
     @property
     def audit(self) -> AuditRepository: ...

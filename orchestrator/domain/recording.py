@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from orchestrator.domain.job import Job, NewJob
 from orchestrator.domain.job_machine import Moved
@@ -28,7 +29,7 @@ def record_move(uow: UnitOfWork, step: Moved, lease_token: str | None = None, *,
     uow.history.add([step.entry])
     _tell(uow, [step])
     if step.job.phase in TERMINAL:
-        uow.jobs.wake_dependents(step.job.job_id, step.entry.at)
+        uow.jobs.wake_dependents([step.job.job_id], step.entry.at)
     return replace(step.job, version=step.job.version + 1)
 
 
@@ -37,3 +38,14 @@ def _tell(uow: UnitOfWork, steps: Sequence[Moved]) -> None:
     messages = messages_of(uow.webhooks.listening(), steps)
     if messages:
         uow.deliveries.add(messages)
+
+
+def record_moves(uow: UnitOfWork, steps: Sequence[Moved], now: datetime) -> None:
+    """Write down transitions of jobs that this transaction holds; WriteLost when it does not."""
+    if not uow.jobs.save_all([step.job for step in steps]):
+        raise WriteLost(steps[0].job.job_id)
+    uow.history.add([step.entry for step in steps])
+    _tell(uow, steps)
+    over = [step.job.job_id for step in steps if step.job.phase in TERMINAL]
+    if over:
+        uow.jobs.wake_dependents(over, now)

@@ -43,10 +43,10 @@ _FORMS = {
 
 
 def spelled(fields: Mapping[str, JsonValue]) -> JsonObject:
-    """The fields in camelCase; InvalidRequest when one is named in both cases."""
+    """The fields in camelCase, dotted ones part by part; InvalidRequest when one is named in both cases."""
     found: JsonObject = {}
     for key, value in fields.items():
-        name = to_camel(key) if "_" in key else key
+        name = ".".join(to_camel(part) if "_" in part else part for part in key.split("."))
         if name in found:
             raise InvalidRequest(f"{name}: is named twice", param=name)
         found[name] = value

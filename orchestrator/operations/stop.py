@@ -1,5 +1,7 @@
 """Stopping a job; what trained so far stays."""
 
+from datetime import datetime
+
 from orchestrator.domain.audit import By
 from orchestrator.domain.conclusions import stopped
 from orchestrator.domain.job import Job
@@ -14,10 +16,13 @@ def stop_job(units: UnitsOfWork, signals: Signals, job_id: str, kind: JobKind | 
     """Stop it; a job that is over or stopping already is answered as it is."""
 
     def wish(job: Job) -> Moved | None:
-        if job.phase not in STOPPABLE:
-            return None
-        if job.phase in RESTING:
-            return moved(job, Phase.STOPPED, "stopped by a user before it ran on", by.at, failure=stopped())
-        return moved(job, Phase.STOPPING, "a user asked to stop it", by.at)
+        return stopping(job, by.at, "a user asked to stop it") if job.phase in STOPPABLE else None
 
     return carry_out(units, signals, job_id, kind, by, wish)
+
+
+def stopping(job: Job, now: datetime, why: str) -> Moved:
+    """The move towards the end of a job that can be stopped; one that rests is stopped at once."""
+    if job.phase in RESTING:
+        return moved(job, Phase.STOPPED, f"{why}, before it ran on", now, failure=stopped())
+    return moved(job, Phase.STOPPING, why, now)

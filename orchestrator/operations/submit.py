@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from orchestrator.domain.job import IdempotencyKey, Job, NewJob
 from orchestrator.domain.job_machine import Moved
@@ -16,6 +18,8 @@ from shared.contracts.base import JsonObject
 from shared.contracts.scheduling import NO_TERMS, Scheduling
 from shared.kit.clock import Clock
 from shared.kit.errors import Conflict, ImtsError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,10 @@ class Intake:
         self._signals = signals
         self._group = Group(self._write)
 
+    def acceptance(self, uow: UnitOfWork) -> Acceptance:
+        """The way in for new jobs of one transaction."""
+        return Acceptance(uow, self._gauge)
+
     def draft(self, submission: Submission, project: str) -> Job:
         """The job that a request asks for, before its names are looked up."""
         terms = submission.terms.with_defaults(self._defaults)
@@ -109,15 +117,13 @@ class Intake:
             return [self._write_alone(request) for request in requests]
 
     def _write_alone(self, request: _Request) -> Submitted | ImtsError:
-        for _ in range(2):
-            try:
-                return self._units.write(lambda uow: self._accept_all(uow, [request]))[0]
-            except AlreadyThere:
-                continue
-        return Conflict("another request holds this Idempotency-Key; try again", code="idempotency_key_busy")
+        try:
+            return while_keys_are_taken(lambda: self._units.write(lambda uow: self._accept_all(uow, [request])))[0]
+        except Conflict as fault:
+            return fault
 
     def _accept_all(self, uow: UnitOfWork, requests: list[_Request]) -> list[Submitted | ImtsError]:
-        acceptance = Acceptance(uow, self._gauge)
+        acceptance = self.acceptance(uow)
         firsts: dict[tuple[str, str], tuple[Job, str]] = {}
         steps: list[tuple[NewJob, Moved]] = []
         answers: list[Submitted | ImtsError] = []
@@ -148,9 +154,24 @@ def _replay(
     if known is None:
         return None
     job, digest = known
+    require_same(key, digest)
+    return Submitted(job, is_new=False)
+
+
+def require_same(key: IdempotencyKey, digest: str) -> None:
+    """Conflict unless the request that came with this key before is this one."""
     if digest != key.request_hash:
         raise Conflict(
             "this Idempotency-Key was used for a different request; use a new key for a new request",
             param="Idempotency-Key", code="idempotency_key_reused",
         )  # fmt: skip
-    return Submitted(job, is_new=False)
+
+
+def while_keys_are_taken(write: Callable[[], T]) -> T:
+    """Once more when another replica was quicker with the key: what it wrote is there to be found now."""
+    for _ in range(2):
+        try:
+            return write()
+        except AlreadyThere:
+            continue
+    raise Conflict("another request holds this Idempotency-Key; try again", code="idempotency_key_busy")

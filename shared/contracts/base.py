@@ -36,6 +36,7 @@ Reference = Annotated[str, StringConstraints(pattern=REFERENCE_PATTERN)]
 JobId = Annotated[str, StringConstraints(pattern=r"^job-[0-9a-z]{26}$")]
 RunId = Annotated[str, StringConstraints(pattern=r"^run-[0-9a-z]{26}$")]
 """A run of somebody's own trainer: it has a log as a job has, and no orchestrator."""
+SweepId = Annotated[str, StringConstraints(pattern=r"^swp-[0-9a-z]{26}$")]
 LogId = Annotated[str, StringConstraints(pattern=r"^(job|run)-[0-9a-z]{26}$")]
 """Whose log is asked for: a job's or a run's."""
 AttemptId = Annotated[str, StringConstraints(pattern=r"^job-[0-9a-z]{26}\.[1-9][0-9]{0,5}$")]

@@ -94,6 +94,12 @@ class JobView(Contract):
     retry_of: str | None = None
     cloned_from: str | None = None
     """The job whose fields it took, but for those that were patched."""
+    sweep_id: str | None = None
+    """The sweep that it is a trial of."""
+    trial: Int | None = None
+    """Its number in the sweep, from 1."""
+    parameters: JsonObject = {}
+    """What sets it apart from the sweep's other trials."""
     scheduling: Scheduling = Scheduling()
     queue: QueueView | None = None
     """Only while it is queued."""

@@ -22,7 +22,7 @@ _MESSAGES = {
     "string_pattern_mismatch": "is not a valid name: use letters, digits, '.', '_' and '-', not a path or URL",
     "string_unicode": "must be valid Unicode without lone surrogates",
 }
-_ID_PATTERN = re.compile(r"\^(job|ds|mdl|wh|msg)-")
+_ID_PATTERN = re.compile(r"\^(job|ds|mdl|swp|wh|msg)-")
 _BY_STATUS: dict[int, type[ImtsError]] = {400: MalformedRequest, 404: NotFound, 413: TooLarge}
 
 

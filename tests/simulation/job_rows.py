@@ -92,9 +92,9 @@ class Jobs:
     def phases(self, job_ids: Sequence[str]) -> dict[str, Phase]:
         return {job_id: self._tables.jobs[job_id].phase for job_id in job_ids if job_id in self._tables.jobs}
 
-    def wake_dependents(self, job_id: str, now: datetime) -> None:
+    def wake_dependents(self, job_ids: Sequence[str], now: datetime) -> None:
         for job in list(self._tables.jobs.values()):
-            if job_id in job.terms.depends_on and job.is_waiting and job.is_held:
+            if set(job_ids) & set(job.terms.depends_on) and job.is_waiting and job.is_held:
                 self._tables.jobs[job.job_id] = replace(job, next_look_at=now, version=job.version + 1)
 
     def count_queued(self) -> int:

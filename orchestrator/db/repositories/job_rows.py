@@ -13,13 +13,13 @@ from shared.contracts.work import AttemptCause, DatasetInput, Failure, JobKind, 
 
 _FIXED = {
     "job_id", "kind", "worker", "project", "spec", "inputs", "created_at", "max_retries", "retry_of", "traceparent",
-    "cloned_from", "terms", "priority", "sweep",
+    "cloned_from", "terms", "priority", "sweep", "trial", "parameters",
 }  # fmt: skip
 """Columns that never change."""
 _PLAIN = (
     "job_id", "worker", "project", "spec", "why", "created_at", "updated_at", "max_retries", "retries_spent",
     "attempt", "current_step", "total_steps", "fraction", "metrics", "result", "retry_of", "cloned_from",
-    "unreachable_since", "started_at", "ended_at", "next_look_at", "event_seq", "sweep", "placed_on",
+    "unreachable_since", "started_at", "ended_at", "next_look_at", "event_seq", "sweep", "trial", "placed_on",
     "traceparent", "version",
 )  # fmt: skip
 """Fields that stand in the row as they are."""
@@ -33,6 +33,7 @@ def row_of(job: Job) -> dict[str, Any]:
         "kind": job.kind,
         "phase": job.phase,
         "next_cause": job.next_cause,
+        "parameters": job.parameters or None,
         "terms": job.terms.model_dump(mode="json", exclude_defaults=True),
         "priority": job.terms.priority,
         "turn": job.turn,
@@ -51,6 +52,7 @@ def job_of(row: Row[Any]) -> Job:
         **{name: getattr(row, name) for name in _PLAIN},
         kind=JobKind(row.kind),
         phase=Phase(row.phase),
+        parameters=row.parameters or {},
         terms=Scheduling.model_validate(row.terms or {}, extra="ignore"),
         turn=row.turn or turn_of(row.created_at, row.priority),
         is_held=row.phase == Phase.QUEUED and row.lane is None,

@@ -5,7 +5,7 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -63,8 +63,7 @@ class SqlJobs:
         return None if row is None else (job_of(row), row.request_hash)
 
     def save(self, job: Job, *, lease_token: str | None = None, release: bool = False) -> bool:
-        changes = {name: value for name, value in row_of(job).items() if name in MUTABLE}
-        changes["version"] = job.version + 1
+        changes = _changes(job)
         guard = [_JOBS.job_id == job.job_id, _JOBS.version == job.version]
         if lease_token is not None:
             guard.append(_JOBS.lease_token == lease_token)
@@ -73,9 +72,18 @@ class SqlJobs:
         written: Any = self._session.execute(update(_T).where(*guard).values(changes))
         return bool(written.rowcount)
 
+    def save_all(self, jobs: Sequence[Job]) -> bool:
+        statement = update(_T).where(_JOBS.job_id == bindparam("held_id"), _JOBS.version == bindparam("held_version"))
+        rows = [_changes(job) | {"held_id": job.job_id, "held_version": job.version} for job in jobs]
+        written: Any = self._session.execute(statement, rows)
+        return bool(written.rowcount == len(rows))
+
     def page(self, wanted: JobFilter, before: str | None, limit: int) -> list[Job]:
         query = select(_T).order_by(_JOBS.job_id.desc()).limit(limit)
-        for column, value in ((_JOBS.kind, wanted.kind), (_JOBS.phase, wanted.phase), (_JOBS.project, wanted.project)):
+        for column, value in (
+            (_JOBS.kind, wanted.kind), (_JOBS.phase, wanted.phase), (_JOBS.project, wanted.project),
+            (_JOBS.sweep, wanted.sweep),
+        ):  # fmt: skip
             if value is not None:
                 query = query.where(column == value)
         if before is not None:
@@ -124,9 +132,9 @@ class SqlJobs:
         query = select(_JOBS.job_id, _JOBS.phase).where(_JOBS.job_id.in_(job_ids))
         return {job_id: Phase(phase) for job_id, phase in self._session.execute(query)}
 
-    def wake_dependents(self, job_id: str, now: datetime) -> None:
+    def wake_dependents(self, job_ids: Sequence[str], now: datetime) -> None:
         # Found first and then written by primary key: an UPDATE by sub-select would lock what it reads.
-        dependents = list(self._session.scalars(select(_NEEDS.c.job_id).where(_NEEDS.c.depends_on == job_id)))
+        dependents = list(self._session.scalars(select(_NEEDS.c.job_id).where(_NEEDS.c.depends_on.in_(job_ids))))
         if dependents:
             is_held = (_JOBS.job_id.in_(dependents), _JOBS.phase == Phase.QUEUED, _JOBS.lane.is_(None))
             changes = {"next_look_at": now, "version": _JOBS.version + 1}
@@ -134,6 +142,10 @@ class SqlJobs:
 
     def count_queued(self) -> int:
         return self._session.scalar(select(func.count()).where(_JOBS.phase == Phase.QUEUED)) or 0
+
+
+def _changes(job: Job) -> dict[str, Any]:
+    return {name: value for name, value in row_of(job).items() if name in MUTABLE} | {"version": job.version + 1}
 
 
 def _new_row(new: NewJob) -> dict[str, Any]:

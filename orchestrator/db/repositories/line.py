@@ -1,7 +1,7 @@
 """The queue in SQL, asked by lane along the line's index."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from orchestrator.db.repositories.jobs import is_free
 from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.jobs import JobRow
 from orchestrator.db.tables.quotas import ProjectQuotaRow
+from orchestrator.db.tables.sweeps import SweepRow
 from orchestrator.domain.job import WORKER_OF_KIND, Job
 from orchestrator.domain.job_machine import WORKING
 from orchestrator.domain.queueing.estimating import Finished, likeness_of
@@ -22,6 +23,7 @@ from shared.contracts.jobs import Phase
 _T = table_of(JobRow)
 _JOBS = _T.c
 _QUOTAS = table_of(ProjectQuotaRow).c
+_SWEEPS = table_of(SweepRow).c
 _WORKING = sorted(WORKING)
 _LANES = 200
 """Lanes looked at in one turn, those that wait longest first."""
@@ -49,7 +51,7 @@ class SqlLine:
         if keys:
             for row in self._session.execute(union_all(*(_head(service, key, now, depth) for key in keys))):
                 heads.setdefault(parse_lane(row.lane), []).append(Waiting(row.turn, row.job_id))
-        bounds = self.bounds()
+        bounds = self._bounds({lane.sweep for lane in heads if lane.sweep is not None})
         ordered = {lane: sorted(waiting, key=lambda item: (item.turn, item.job_id)) for lane, waiting in heads.items()}
         return Line(ordered, bounds.used, bounds.limits)
 
@@ -67,17 +69,28 @@ class SqlLine:
         return list(self._session.scalars(query.limit(_LANES)))
 
     def bounds(self) -> Line:
+        return self._bounds(set())
+
+    def _bounds(self, waiting: Set[str]) -> Line:
+        """The bounds of every project, and of the sweeps that are at work or among those that wait."""
         at_work = (
             select(_JOBS.project, _JOBS.sweep, func.count()).where(_JOBS.phase.in_(_WORKING))
             .group_by(_JOBS.project, _JOBS.sweep)
         )  # fmt: skip
         used: Counter[str] = Counter()
+        sweeps = set(waiting)
         for project, sweep, count in self._session.execute(at_work):
             used[group_of_project(project)] += count
             if sweep is not None:
                 used[group_of_sweep(sweep)] += count
+                sweeps.add(sweep)
         quotas = select(_QUOTAS.project, _QUOTAS.max_running).where(_QUOTAS.max_running.is_not(None))
         limits = {group_of_project(project): limit for project, limit in self._session.execute(quotas)}
+        if sweeps:
+            bounded = select(_SWEEPS.sweep_id, _SWEEPS.parallelism).where(
+                _SWEEPS.sweep_id.in_(sweeps), _SWEEPS.parallelism.is_not(None)
+            )
+            limits |= {group_of_sweep(sweep): limit for sweep, limit in self._session.execute(bounded)}
         return Line({}, used, limits)
 
     def ahead(self, job: Job) -> Mapping[Lane, int]:
@@ -121,7 +134,14 @@ class SqlLine:
     def has_place(self, job: Job) -> bool:
         quota = select(_QUOTAS.max_running).where(_QUOTAS.project == job.project).with_for_update()
         limit = self._session.scalar(quota)
-        return limit is None or self._at_work(_JOBS.project == job.project) < limit
+        if limit is not None and self._at_work(_JOBS.project == job.project) >= limit:
+            return False
+        if job.sweep is None:
+            return True
+        parallelism = self._session.scalar(
+            select(_SWEEPS.parallelism).where(_SWEEPS.sweep_id == job.sweep).with_for_update()
+        )
+        return parallelism is None or self._at_work(_JOBS.sweep == job.sweep) < parallelism
 
     def _at_work(self, is_of_group: Any) -> int:
         return self._session.scalar(select(func.count()).where(_JOBS.phase.in_(_WORKING), is_of_group)) or 0

@@ -11,6 +11,7 @@ from orchestrator.db.tables import (
     models,
     outbox,
     quotas,
+    sweeps,
     webhooks,
     workers,
 )  # fmt: skip
@@ -20,5 +21,5 @@ metadata = Base.metadata
 
 __all__ = [
     "attempts", "audit", "datasets", "dependencies", "history", "jobs", "keys",
-    "metadata", "models", "outbox", "quotas", "webhooks", "workers",
+    "metadata", "models", "outbox", "quotas", "sweeps", "webhooks", "workers",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ class JobRow(Base):
         Index("ix_jobs_list", "kind", "job_id"),
         Index("ix_jobs_list_phase", "kind", "phase", "job_id"),
         Index("ix_jobs_list_project", "project", "job_id"),
+        Index("ix_jobs_sweep", "sweep", "phase", "job_id"),
     )
 
     job_id: Mapped[str] = mapped_column(ascii_column(32), primary_key=True)
@@ -45,6 +46,9 @@ class JobRow(Base):
     lane: Mapped[str | None] = mapped_column(ascii_column(320))
     """Jobs of a lane are alike to the queue; null while the job does not stand in line."""
     sweep: Mapped[str | None] = mapped_column(ascii_column(32))
+    trial: Mapped[int | None]
+    parameters: Mapped[JsonObject | None] = mapped_column(JsonText)
+    """Of the trial; null where there are none."""
     placed_on: Mapped[str | None] = mapped_column(ascii_column(96))
     """Which worker has the newest attempt."""
     attempt: Mapped[int]
