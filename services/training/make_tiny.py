@@ -17,7 +17,6 @@ from shared.worker.attempt import Attempt, Result, UserFault
 def run_make_tiny(attempt: Attempt) -> Result:
     """Make the model, store it, describe it."""
     spec = MakeTinySpec.model_validate({key: value for key, value in attempt.spec.spec.items() if key != "operation"})
-    scratch = attempt.folder / "scratch"
     _tell(attempt, 0, "reading texts")
     texts = list(questions(attempt.store.local_path(attempt.spec.datasets[TRAIN].sha256)))
     if not texts:
@@ -27,7 +26,7 @@ def run_make_tiny(attempt: Attempt) -> Result:
     try:
         report = make_tiny(
             texts,
-            scratch / "model",
+            attempt.scratch / "model",
             seed=spec.seed,
             hidden_size=spec.hidden_size,
             layers=spec.layers,
@@ -36,9 +35,9 @@ def run_make_tiny(attempt: Attempt) -> Result:
             pretrain_steps=spec.pretrain_steps,
         )
         _tell(attempt, 2, "storing")
-        artifact = publish_model(attempt.store, report.path, scratch / "published")
+        artifact = publish_model(attempt.store, report.path, attempt.scratch / "published")
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(attempt.scratch, ignore_errors=True)
     _tell(attempt, 3, "made")
     model = {
         "name": spec.name,

@@ -41,7 +41,6 @@ def train(attempt: Attempt) -> Result:
     """Train, and publish what came of it; halted on request, end with a checkpoint and nothing published."""
     spec = TrainingSpec.model_validate(attempt.spec.spec)
     base = attempt.spec.models["base"]
-    scratch = attempt.folder / "scratch"
     output = attempt.work / "checkpoints"
     output.mkdir(parents=True, exist_ok=True)
     checkpoint = _resume_point(attempt, output)
@@ -51,16 +50,16 @@ def train(attempt: Attempt) -> Result:
             # The trainer would take one step too many when it resumes a finished run in the middle of an epoch.
             source, figures = checkpoint.path, checkpoint.figures()
         else:
-            places = Places(output, scratch / "cache", checkpoint.path if checkpoint else None)
+            places = Places(output, attempt.scratch / "cache", checkpoint.path if checkpoint else None)
             source, figures = output, _run_from(checkpoint, attempt, spec, weights, places)
         if spec.pissa_init:
-            source = to_plain_lora(source, attempt.work / PISSA, scratch / "plain")
-        artifact = publish(attempt.store, source, scratch / "published", spec.finetuning_type, base.name)
+            source = to_plain_lora(source, attempt.work / PISSA, attempt.scratch / "plain")
+        artifact = publish(attempt.store, source, attempt.scratch / "published", spec.finetuning_type, base.name)
         return _result(spec, base, artifact, weights, figures)
     except TrainingHalted:
         return Result.of_control(attempt.control() or Control.PREEMPT)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(attempt.scratch, ignore_errors=True)
 
 
 def _resume_point(attempt: Attempt, output: Path) -> Checkpoint | None:
@@ -151,7 +150,7 @@ def _run_from(
 
 def _run(attempt: Attempt, spec: TrainingSpec, weights: Weights, places: Places) -> JsonObject:
     """Let LLaMA-Factory train; answers the final figures."""
-    inputs = _inputs(attempt, spec, weights, attempt.folder / "scratch" / "data")
+    inputs = _inputs(attempt, spec, weights, attempt.scratch / "data")
     try:
         arguments = engine_arguments(spec, inputs, places, machine())
     except Unsupported as fault:

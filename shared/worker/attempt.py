@@ -60,6 +60,8 @@ class Attempt:
         """Shared by all attempts of the job, and the engine's current directory: checkpoints live here."""
         self.store = store
         self._paths = AttemptFolder(folder)
+        self.scratch = self._paths.scratch
+        """For what nobody needs afterwards."""
         self._log = os.open(self._paths.events, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._seq = count_lines(self._paths.events)
         self._turn = threading.Lock()

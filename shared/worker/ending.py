@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -59,6 +60,8 @@ def end_attempt(folder: AttemptFolder, remains: Remains) -> None:
     newest = last_event(folder.events)
     if newest is None or newest.get("event_type") != ATTEMPT_ENDED:
         append_event(folder.events, staged["last_seq"], ATTEMPT_ENDED, _told(staged))
+    # Only now, and before anyone hears of the end: an engine that was killed could not do it itself.
+    shutil.rmtree(folder.scratch, ignore_errors=True)
     os.replace(folder.ending, folder.exit)
     fsync(folder.path)
 

@@ -34,6 +34,8 @@ class AttemptFolder:
         self.ending = path / "ending.json"
         """The exit report before `attempt_ended` is known to be in the log."""
         self.exit = path / "exit.json"
+        self.scratch = path / "scratch"
+        """What the engine needs while it works; gone when the attempt is over, however it ended."""
         self.reported = path / "reported"
         """Empty; the stream has all events, or will never take more."""
 

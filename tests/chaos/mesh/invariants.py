@@ -162,6 +162,8 @@ def its_folder_holds_what_it_should(story: Story) -> Iterator[str]:
             missing = [name for name in ("spec.json", "exit.json", "reported") if not (path / name).exists()]
             if missing:
                 yield f"{path} lacks {missing}"
+            if (path / "scratch").exists():
+                yield f"{path} holds what only its engine needed"
 
 
 PROMISES: tuple[Callable[[Story], Iterator[str]], ...] = (

@@ -126,9 +126,11 @@ def test_a_budget_that_is_charged_wrongly_is_told(story: Story) -> None:
 def test_folders_of_nobody_and_unreported_attempts_are_told(story: Story) -> None:
     (story.folder / "7").mkdir()
     (story.folder / "1" / "reported").unlink()
+    (story.folder / "2" / "scratch").mkdir()
     found = str(broken_promises(story))
     assert "belongs to no attempt" in found
     assert "lacks ['reported']" in found
+    assert "only its engine needed" in found
     data = story.folder.parents[2]
     assert list(orphan_folders(data, {_JOB})) == []
     assert len(list(orphan_folders(data, set()))) == 1

@@ -57,6 +57,14 @@ def test_the_engines_own_word_comes_first(folder: AttemptFolder) -> None:
     assert ending == {"outcome": "succeeded", "failure": None, "result": {"a": 1}, "artifacts": []}
 
 
+def test_what_a_killed_engine_needed_for_its_work_goes_with_the_attempt(folder: AttemptFolder) -> None:
+    (folder.scratch / "data").mkdir(parents=True)
+    (folder.scratch / "data" / "rows.jsonl").write_text("{}")
+    end_attempt(folder, Remains(is_lost=True))
+    assert _report(folder).outcome is Outcome.WORKER_LOST
+    assert not folder.scratch.exists()
+
+
 def test_the_last_event_is_attempt_ended_and_its_number_is_in_the_report(folder: AttemptFolder) -> None:
     append_event(folder.events, 1, "log", {})
     with folder.events.open("ab") as log:
