@@ -113,6 +113,13 @@ async def read_form(request: Request) -> FormData:
     return form
 
 
+async def _read_whole(request: Request) -> bytes:
+    try:
+        return await request.body()
+    except ClientDisconnect:
+        raise MalformedRequest("the body is cut short") from None
+
+
 class StrictRoute(APIRoute):
     """A route whose JSON body goes through `parse_json` before FastAPI sees it."""
 
@@ -125,7 +132,7 @@ class StrictRoute(APIRoute):
         async def strict(request: Request) -> Response:
             if takes_form:
                 request._form = await read_form(request)
-            elif takes_json and (body := await request.body()):
+            elif takes_json and (body := await _read_whole(request)):
                 media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if media_type != "application/json":
                     raise UnsupportedMediaType("send `Content-Type: application/json`", param="Content-Type")
