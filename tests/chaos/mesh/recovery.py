@@ -12,8 +12,8 @@ from tests.chaos.mesh.chaos_mesh import ChaosMesh
 from tests.chaos.mesh.watcher import until_whole
 
 _EVERY_S = 0.05
-_BACK_S = 90.0
-_MOVE_S = 60.0
+_BACK_S = 300.0
+_MOVE_S = 120.0
 _QUIET_S = 2.0
 """Engines that load say nothing for a while: then nothing is due."""
 _AT_WORK = {Phase.STARTING, Phase.RUNNING, Phase.PAUSING, Phase.STOPPING}

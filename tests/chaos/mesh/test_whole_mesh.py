@@ -25,8 +25,8 @@ from tests.waiting import eventually
 pytestmark = [pytest.mark.chaos, pytest.mark.mysql, pytest.mark.timeout(7_200)]
 
 _ROWS = 400
-_BACK_S = 120.0
-_DRAIN_S = 60.0
+_BACK_S = 300.0
+_DRAIN_S = 120.0
 
 
 def _furnish(mesh: Mesh, folder: Path) -> None:
