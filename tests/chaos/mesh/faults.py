@@ -36,12 +36,12 @@ class Fault:
         return f"{self.number}: {self.verb} {self.victim} for {self.length_s:.1f} s"
 
 
-def volleys(seeded: random.Random, count: int) -> Iterator[list[Fault]]:
-    """`count` faults, a few at a time."""
+def volleys(seeded: random.Random) -> Iterator[list[Fault]]:
+    """Faults without end, a few at a time."""
     number = 0
-    while number < count:
+    while True:
         volley = []
-        for _ in range(min(seeded.randint(1, _VOLLEY), count - number)):
+        for _ in range(seeded.randint(1, _VOLLEY)):
             number += 1
             verb = seeded.choice((KILL, FREEZE, CUT))
             victim = seeded.choice(_VICTIMS[verb])

@@ -47,9 +47,11 @@ def _is_told(books: Books, data: Path) -> bool:
 def _break(chaos: Chaos, world: ChaosMesh, customers: Customers, saboteur: Saboteur, stopwatch: Stopwatch) -> None:
     customers.start()
     try:
-        for volley in volleys(chaos.random, chaos.count(12, 15)):
+        for volley in volleys(chaos.random):
             saboteur.strike(volley)
             stopwatch.measure()
+            if saboteur.struck.total() >= chaos.count(12, 15):
+                break
         customers.finish()
         until_whole(world, _BACK_S)
         eventually(lambda: _is_told(world.books, world.mesh.folder), within_s=_DRAIN_S)
