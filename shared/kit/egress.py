@@ -31,6 +31,9 @@ class EgressRefused(InvalidRequest):
 
     code = "url_not_allowed"
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="url")
+
 
 class NoAnswer(Exception):
     """The other side did not answer in time, or not in HTTP; the text says how."""
