@@ -25,7 +25,7 @@ class Leases:
         self._life = timedelta(seconds=lease_s)
 
     def release_own(self) -> int:
-        """What an earlier process under this name left claimed when it died."""
+        """Give back what this process holds, or what an earlier one under its name left claimed when it died."""
         return self._units.write(lambda uow: uow.jobs.release_all(self._owner))
 
     def claim_due(self, services: Sequence[str]) -> tuple[list[Leased], list[str]]:

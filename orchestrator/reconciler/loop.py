@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator.domain.job import Leased
@@ -16,7 +17,7 @@ from orchestrator.reconciler.gauges import TURNS
 from orchestrator.reconciler.leases import Leases
 from shared.kit.bell import Bell
 from shared.kit.clock import Clock
-from shared.kit.errors import ImtsError
+from shared.kit.errors import ImtsError, Unavailable
 from shared.kit.logs import logger
 from shared.kit.tasks import end_tasks, in_thread
 
@@ -79,7 +80,7 @@ class Reconciler:
         self.hints = Hints(bell)
 
     async def run(self) -> None:
-        """For ever; cancelled at shutdown, when each job's lease is given back or runs out."""
+        """For ever; cancelled at shutdown, when what it holds is given back: another replica goes on at once."""
         released = await in_thread(self._leases.release_own)
         if released:
             logger.info("{} jobs were left claimed by an earlier process", released)
@@ -91,6 +92,8 @@ class Reconciler:
                 await self._bell.wait(self._tick_s)
         finally:
             await end_tasks(self._tasks)
+            with suppress(Unavailable):
+                await in_thread(self._leases.release_own)
 
     async def turn(self) -> None:
         """Look after everything that is due now."""
