@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contracts.checkup import Finding, Findings, broken, by_limits, doubtful, fine
 from shared.kit.artifacts import ArtifactStore
-from shared.kit.schema import applied_revisions, newest_revision
+from shared.kit.schema import applied_revisions, newest_revision, works_on
 from shared.kit.settings import ServiceSettings, faults_of
 from shared.kit.sql import Database, open_engine
 
@@ -71,11 +71,10 @@ def _schema(service: str, connection: Connection, migrations: str) -> Finding:
         return doubtful(
             name, f"is {applied[0] if applied else 'empty'}, the newest is {newest}", "the next start migrates it"
         )
-    return broken(
-        name,
-        f"is {applied[0]}, newer than this program's {newest}",
-        "use the IMTS that the database was last used with",
-    )
+    says = f"is {applied[0]}, newer than this program's {newest}"
+    if works_on(applied[0], newest):
+        return doubtful(name, f"{says}, which works on it", "update this program too")
+    return broken(name, says, "use the IMTS that the database was last used with")
 
 
 def _clock(service: str, connection: Connection) -> Finding:
