@@ -27,6 +27,7 @@ from orchestrator.reconciler.advance import Advance
 from orchestrator.reconciler.bells import Bells
 from orchestrator.reconciler.courier import Courier
 from orchestrator.reconciler.gauges import Census
+from orchestrator.reconciler.lane_keeper import LaneKeeper
 from orchestrator.reconciler.leases import Leases
 from orchestrator.reconciler.loop import Reconciler
 from orchestrator.reconciler.outbox import Relay
@@ -71,6 +72,7 @@ class Wiring:
     courier: Courier
     sweeper: Sweeper
     census: Census
+    lanes: LaneKeeper
 
 
 def connect(settings: OrchestratorSettings, tokens: ServiceTokens) -> tuple[Peers, list[PeerClient]]:
@@ -121,4 +123,5 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
         courier=Courier(units, egress, sealer, clock, bells.courier, owner_of(settings), patience),
         sweeper=Sweeper(units, clock, settings.outbox_kept_days, settings.webhook_kept_days),
         census=Census(units, clock),
+        lanes=LaneKeeper(units),
     )  # fmt: skip

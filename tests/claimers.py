@@ -1,5 +1,6 @@
 """Many claimers on one queue, each claiming and starting jobs as a replica's reconciler does."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -64,10 +65,12 @@ class Race:
 
     claimed: Counter[str]
     seconds: float
+    claiming_s: list[float]
+    """Of each call that claimed, by any of the claimers: look, plan, claim."""
 
 
-def race(units: UnitsOfWork, claimers: int, batch: int = 8) -> Race:
-    """Let `claimers` claim and start jobs until none is left in line."""
+def race(units: UnitsOfWork, claimers: int, batch: int = 8, within_s: float = math.inf) -> Race:
+    """Let `claimers` claim and start jobs until none is left in line, or for so long."""
     room = Room(batch, batch, 1.0)
     offers = [Offer("training", room, room)]
 
@@ -78,13 +81,17 @@ def race(units: UnitsOfWork, claimers: int, batch: int = 8) -> Race:
     def claim(number: int) -> list[str]:
         leases = Leases(units, SystemClock(), f"claimer-{number}", LONG_LEASE_S)
         mine: list[str] = []
-        while units.read(lambda uow: uow.line.awaited(["training"])):
-            for held, _ in leases.claim_next("training", offers, Counter()):
+        while time.perf_counter() - began < within_s and units.read(lambda uow: uow.line.awaited(["training"])):
+            asked = time.perf_counter()
+            taken = leases.claim_next("training", offers, Counter())
+            claiming_s.append(time.perf_counter() - asked)
+            for held, _ in taken:
                 mine.append(held.job.job_id)
                 start(held)
         return mine
 
+    claiming_s: list[float] = []
     began = time.perf_counter()
     with ThreadPoolExecutor(claimers) as pool:
         claimed = Counter(job_id for mine in pool.map(claim, range(claimers)) for job_id in mine)
-    return Race(claimed, time.perf_counter() - began)
+    return Race(claimed, time.perf_counter() - began, claiming_s)

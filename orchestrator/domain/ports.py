@@ -12,6 +12,7 @@ from orchestrator.domain.dataset import DatasetRepository
 from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob
 from orchestrator.domain.model import ModelRepository
 from orchestrator.domain.outbox import OutboxRepository
+from orchestrator.domain.queueing.lanes import Lane
 from orchestrator.domain.queueing.repository import LineRepository
 from orchestrator.domain.quota import QuotaRepository
 from orchestrator.domain.sweep import SweepRepository
@@ -90,8 +91,8 @@ class JobRepository(Protocol):
         """Take those of these jobs that are still due and that nobody holds."""
         ...
 
-    def claim_in_line(self, job_ids: Sequence[str], lease: Lease) -> list[Leased]:
-        """Take those of these jobs that still stand in line and that nobody holds."""
+    def claim_in_line(self, service: str, wanted: Mapping[Lane, int], lease: Lease) -> Mapping[Lane, list[Leased]]:
+        """Take so many of each lane: the first that nobody holds nor takes in this moment."""
         ...
 
     def make_due(self, job_ids: Sequence[str], now: datetime) -> None:

@@ -63,7 +63,7 @@ class Acceptance:
         """Count one more; RateLimited when the project's queue is full."""
         if project not in self._left:
             limit = self.uow.quotas.hold(project).max_queued
-            self._left[project] = None if limit is None else limit - self.uow.line.count_of(project)
+            self._left[project] = None if limit is None else limit - self.uow.line.count_of(project, limit)
         left = self._left[project]
         if left is None:
             return

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from orchestrator.domain.job import Leased
 from orchestrator.domain.ports import Lease, UnitOfWork, UnitsOfWork
@@ -46,12 +47,14 @@ class Leases:
         depth = min(sum(max(offer.room.slots, 0) for offer in offers), BATCH)
         line = self._units.read(lambda uow: uow.line.look(service, now, depth))
         line = replace(line, used=starting + Counter(line.used))
-        placed = {placement.job_id: placement.worker for placement in plan(line, offers, now)[:BATCH]}
+        placed = plan(line, offers, now)[:BATCH]
         if not placed:
             return []
-        claimed = self._units.write(lambda uow: uow.jobs.claim_in_line(list(placed), self._lease(now)))
-        held = {one.job.job_id: one for one in claimed}
-        return [(held[job_id], worker) for job_id, worker in placed.items() if job_id in held]
+        # By lane and not by name: other replicas see the same heads, and what a lane holds is alike.
+        wanted = Counter(placement.lane for placement in placed)
+        claimed = self._units.write(lambda uow: uow.jobs.claim_in_line(service, wanted, self._lease(now)))
+        held = {lane: iter(taken) for lane, taken in claimed.items()}
+        return [(one, placement.worker) for placement in placed for one in islice(held[placement.lane], 1)]
 
     def _lease(self, now: datetime) -> Lease:
         return Lease(self._owner, now, now + self._life)

@@ -65,13 +65,14 @@ class Jobs:
         due = set(self.due(lease.now, len(self._tables.jobs)))
         return [self._hold(job_id, lease) for job_id in job_ids if job_id in due]
 
-    def claim_in_line(self, job_ids: Sequence[str], lease: Lease) -> list[Leased]:
-        jobs = self._tables.jobs
-        return [
-            self._hold(job_id, lease)
-            for job_id in job_ids
-            if is_in_line(jobs[job_id]) and self._tables.is_free(job_id, lease.now)
-        ]
+    def claim_in_line(self, service: str, wanted: Mapping[Lane, int], lease: Lease) -> Mapping[Lane, list[Leased]]:
+        free = sorted(
+            (job.turn, job.job_id, lane_of(job))
+            for job in self._tables.jobs.values()
+            if job.worker == service and is_in_line(job) and self._tables.is_free(job.job_id, lease.now)
+        )
+        firsts = {lane: [item[1] for item in free if item[2] == lane][:count] for lane, count in wanted.items()}
+        return {lane: [self._hold(job_id, lease) for job_id in job_ids] for lane, job_ids in firsts.items()}
 
     def _hold(self, job_id: str, lease: Lease) -> Leased:
         holder = self._tables.holders[job_id] = Holder(lease.owner, self._tokens(), lease.until)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from orchestrator.db.repositories.jobs import is_free
@@ -11,6 +11,7 @@ from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.jobs import JobRow
 from orchestrator.db.tables.outbox import OutboxRow
 from orchestrator.domain.census import Backlog, Standing
+from orchestrator.domain.job import WORKER_OF_KIND
 from orchestrator.domain.job_machine import WORKING
 from shared.contracts.jobs import TERMINAL, Phase
 from shared.contracts.work import JobKind
@@ -27,10 +28,15 @@ class SqlCensus:
 
     def jobs(self) -> Sequence[Standing]:
         living = sorted(set(Phase) - TERMINAL)
-        columns = (_JOBS.kind, _JOBS.phase, _JOBS.worker)
-        query = select(*columns, func.count().label("jobs"), func.min(_JOBS.created_at).label("oldest"))
-        rows = self._session.execute(query.where(_JOBS.phase.in_(living)).group_by(*columns))
-        return [Standing(JobKind(row.kind), Phase(row.phase), row.worker, row.jobs, row.oldest) for row in rows]
+        is_living = and_(_JOBS.kind.in_(sorted(JobKind)), _JOBS.phase.in_(living))
+        # Of columns that one index has, the first row's id among them: ids sort by the time they were made.
+        counts = select(_JOBS.kind, _JOBS.phase, func.count().label("jobs"), func.min(_JOBS.job_id).label("first"))
+        counted = counts.where(is_living).group_by(_JOBS.kind, _JOBS.phase).subquery()
+        query = select(counted, _JOBS.created_at).join(table_of(JobRow), _JOBS.job_id == counted.c.first)
+        return [
+            Standing(JobKind(row.kind), Phase(row.phase), WORKER_OF_KIND[JobKind(row.kind)], row.jobs, row.created_at)
+            for row in self._session.execute(query)
+        ]
 
     def unsent_events(self) -> Backlog:
         query = select(func.count(), func.min(_OUTBOX.timestamp)).where(_OUTBOX.sent_at.is_(None))

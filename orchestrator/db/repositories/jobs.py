@@ -1,7 +1,8 @@
 """Jobs in SQL: Core statements, because a POST waits for them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from secrets import token_hex
 from typing import Any
 
@@ -10,12 +11,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from orchestrator.db.repositories.job_rows import MUTABLE, job_of, row_of
+from orchestrator.db.repositories.lanes import first_of_lane, register
 from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.dependencies import DependencyRow
 from orchestrator.db.tables.jobs import JobRow
 from orchestrator.domain.job import Job, Leased, NewJob, is_job_id
 from orchestrator.domain.job_machine import WORKING
 from orchestrator.domain.ports import AlreadyThere, JobFilter, Lease
+from orchestrator.domain.queueing.lanes import Lane
 from shared.contracts.jobs import Phase
 
 _T = table_of(JobRow)
@@ -36,8 +39,10 @@ class SqlJobs:
         return self._session.execute(query.with_for_update() if lock else query).one_or_none()
 
     def add(self, jobs: Sequence[NewJob]) -> None:
+        rows = [_new_row(new) for new in jobs]
+        register(self._session, [(row["worker"], row["lane"]) for row in rows])
         try:
-            self._session.execute(insert(_T), [_new_row(new) for new in jobs])
+            self._session.execute(insert(_T), rows)
         except IntegrityError as fault:
             raise AlreadyThere from fault
         needs = [
@@ -64,6 +69,7 @@ class SqlJobs:
 
     def save(self, job: Job, *, lease_token: str | None = None, release: bool = False) -> bool:
         changes = _changes(job)
+        register(self._session, [(job.worker, changes["lane"])])
         guard = [_JOBS.job_id == job.job_id, _JOBS.version == job.version]
         if lease_token is not None:
             guard.append(_JOBS.lease_token == lease_token)
@@ -75,6 +81,7 @@ class SqlJobs:
     def save_all(self, jobs: Sequence[Job]) -> bool:
         statement = update(_T).where(_JOBS.job_id == bindparam("held_id"), _JOBS.version == bindparam("held_version"))
         rows = [_changes(job) | {"held_id": job.job_id, "held_version": job.version} for job in jobs]
+        register(self._session, [(job.worker, row["lane"]) for job, row in zip(jobs, rows, strict=True)])
         written: Any = self._session.execute(statement, rows)
         return bool(written.rowcount == len(rows))
 
@@ -100,21 +107,29 @@ class SqlJobs:
         return list(self._session.scalars(query))
 
     def claim(self, job_ids: Sequence[str], lease: Lease) -> list[Leased]:
-        return self._claim(job_ids, lease, and_(_JOBS.phase.in_(_LOOKED_AT), _JOBS.next_look_at <= lease.now))
-
-    def claim_in_line(self, job_ids: Sequence[str], lease: Lease) -> list[Leased]:
-        return self._claim(job_ids, lease, and_(_JOBS.phase == Phase.QUEUED, _JOBS.lane.is_not(None)))
-
-    def _claim(self, job_ids: Sequence[str], lease: Lease, is_wanted: Any) -> list[Leased]:
         # By primary key and skipping locked rows: replicas that race for the same jobs neither wait nor deadlock.
         # SQLite ignores the lock clause; there the whole transaction is exclusive (BEGIN IMMEDIATE).
-        is_wanted = and_(is_wanted, is_free(lease.now))
-        query = select(_T).where(_JOBS.job_id.in_(job_ids), is_wanted).with_for_update(skip_locked=True)
-        claimed = [Leased(job_of(row), token_hex(16)) for row in self._session.execute(query)]
-        for held in claimed:
-            holder = {"lease_owner": lease.owner, "lease_token": held.token, "lease_expires_at": lease.until}
-            self._session.execute(update(_T).where(_JOBS.job_id == held.job.job_id, is_wanted).values(holder))
-        return claimed
+        is_due = and_(_JOBS.phase.in_(_LOOKED_AT), _JOBS.next_look_at <= lease.now, is_free(lease.now))
+        query = select(_T).where(_JOBS.job_id.in_(job_ids), is_due).with_for_update(skip_locked=True)
+        return self._hold(self._session.execute(query).all(), lease)
+
+    def claim_in_line(self, service: str, wanted: Mapping[Lane, int], lease: Lease) -> Mapping[Lane, list[Leased]]:
+        # In the index's order and up to the limit, so that only what is taken stays locked, and replicas that planned
+        # the same heads take one after the other of them.
+        found = {}
+        for lane, count in wanted.items():
+            query = first_of_lane(list(_T.c), service, lane.key, is_free(lease.now), count)
+            found[lane] = self._session.execute(query.with_for_update(skip_locked=True)).all()
+        held = iter(self._hold([row for rows in found.values() for row in rows], lease))
+        return {lane: list(islice(held, len(rows))) for lane, rows in found.items()}
+
+    def _hold(self, rows: Sequence[Row[Any]], lease: Lease) -> list[Leased]:
+        """Write the lease into rows that this transaction has locked."""
+        token = token_hex(16)
+        holder = {"lease_owner": lease.owner, "lease_token": token, "lease_expires_at": lease.until}
+        if rows:
+            self._session.execute(update(_T).where(_JOBS.job_id.in_([row.job_id for row in rows])).values(holder))
+        return [Leased(job_of(row), token) for row in rows]
 
     def make_due(self, job_ids: Sequence[str], now: datetime) -> None:
         # The version goes up so that a look in progress notices, and looks again instead of putting the next one off.

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, exists, func, or_, select, union_all
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from orchestrator.db.repositories.job_rows import job_of
 from orchestrator.db.repositories.jobs import is_free
+from orchestrator.db.repositories.lanes import first_of_lane, in_line, lanes_by_turn, tidy
 from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.jobs import JobRow
 from orchestrator.db.tables.quotas import ProjectQuotaRow
@@ -29,10 +30,6 @@ _LANES = 200
 """Lanes looked at in one turn, those that wait longest first."""
 
 
-def _in_line(service: str, jobs: Any = _JOBS) -> Any:
-    return and_(jobs.phase == Phase.QUEUED, jobs.worker == service, jobs.lane.is_not(None))
-
-
 class SqlLine:
     """The queue that one transaction sees."""
 
@@ -41,7 +38,7 @@ class SqlLine:
 
     def awaited(self, services: Sequence[str]) -> list[str]:
         # One existence test each, answered from the index: counting or DISTINCT would read the whole queue every turn.
-        tests = [exists().where(_in_line(service)) for service in services]
+        tests = [exists().where(in_line(service)) for service in services]
         found = self._session.execute(select(*tests)).one()
         return [service for service, is_awaited in zip(services, found, strict=True) if is_awaited]
 
@@ -55,18 +52,11 @@ class SqlLine:
         ordered = {lane: sorted(waiting, key=lambda item: (item.turn, item.job_id)) for lane, waiting in heads.items()}
         return Line(ordered, bounds.used, bounds.limits)
 
+    def tidy(self) -> None:
+        tidy(self._session)
+
     def _lanes(self, service: str) -> list[str]:
-        """The lanes that hold a job, those with the earliest turn first: one step in the index for each lane."""
-        first = select(func.min(_JOBS.lane).label("lane")).where(_in_line(service)).cte("lanes", recursive=True)
-        later = aliased(JobRow)
-        following = select(func.min(later.lane)).where(_in_line(service, later), later.lane > first.c.lane)
-        lanes = first.union_all(select(following.scalar_subquery()).where(first.c.lane.is_not(None)))
-        waiting = aliased(JobRow)
-        earliest = select(func.min(waiting.turn)).where(
-            waiting.phase == Phase.QUEUED, waiting.worker == service, waiting.lane == lanes.c.lane
-        )
-        query = select(lanes.c.lane).where(lanes.c.lane.is_not(None)).order_by(earliest.scalar_subquery())
-        return list(self._session.scalars(query.limit(_LANES)))
+        return list(self._session.scalars(lanes_by_turn(service, _LANES)))
 
     def bounds(self) -> Line:
         return self._bounds(set())
@@ -95,7 +85,7 @@ class SqlLine:
 
     def ahead(self, job: Job) -> Mapping[Lane, int]:
         is_ahead = or_(_JOBS.turn < job.turn, and_(_JOBS.turn == job.turn, _JOBS.job_id < job.job_id))
-        query = select(_JOBS.lane, func.count()).where(_in_line(job.worker), is_ahead).group_by(_JOBS.lane)
+        query = select(_JOBS.lane, func.count()).where(in_line(job.worker), is_ahead).group_by(_JOBS.lane)
         return {parse_lane(key): count for key, count in self._session.execute(query)}
 
     def running_since(self, service: str) -> list[datetime]:
@@ -118,18 +108,17 @@ class SqlLine:
             if item.started_at is not None and item.ended_at is not None
         ]
 
-    def count_of(self, project: str) -> int:
-        # A lane's key begins with its project and a slash; "0" follows the slash.
-        is_in_line = and_(
-            _JOBS.worker.in_(sorted(set(WORKER_OF_KIND.values()))),
-            _JOBS.lane >= f"{project}/",
-            _JOBS.lane < f"{project}0",
-        )
-        is_held = and_(_JOBS.lane.is_(None), _JOBS.project == project)
-        return sum(
-            self._session.scalar(select(func.count()).where(_JOBS.phase == Phase.QUEUED, is_there)) or 0
-            for is_there in (is_in_line, is_held)
-        )
+    def count_of(self, project: str, at_most: int) -> int:
+        # A lane's key begins with its project and a slash; "0" follows the slash. Every worker is named, or the index
+        # could not be used.
+        is_queued = and_(_JOBS.phase == Phase.QUEUED, _JOBS.worker.in_(sorted(set(WORKER_OF_KIND.values()))))
+        is_in_line = and_(is_queued, _JOBS.lane >= f"{project}/", _JOBS.lane < f"{project}0")
+        is_held = and_(is_queued, _JOBS.lane.is_(None), _JOBS.project == project)
+        found = 0
+        for is_there in (is_in_line, is_held):
+            some = select(_JOBS.job_id).where(is_there).limit(max(at_most - found, 0)).subquery()
+            found += self._session.scalar(select(func.count()).select_from(some)) or 0
+        return found
 
     def has_place(self, job: Job) -> bool:
         quota = select(_QUOTAS.max_running).where(_QUOTAS.project == job.project).with_for_update()
@@ -148,11 +137,6 @@ class SqlLine:
 
 
 def _head(service: str, lane: str, now: datetime, depth: int) -> Any:
-    """The first of a lane that nobody holds; a sub-select, because SQLite limits no part of a union."""
-    query = (
-        select(_JOBS.lane, _JOBS.turn, _JOBS.job_id)
-        .where(_JOBS.phase == Phase.QUEUED, _JOBS.worker == service, _JOBS.lane == lane, is_free(now))
-        .order_by(_JOBS.turn, _JOBS.job_id)
-        .limit(depth)
-    )
-    return select(query.subquery())
+    # A sub-select, because SQLite limits no part of a union.
+    columns = [_JOBS.lane, _JOBS.turn, _JOBS.job_id]
+    return select(first_of_lane(columns, service, lane, is_free(now), depth).subquery())

@@ -8,6 +8,7 @@ from orchestrator.db.tables import (
     history,
     jobs,
     keys,
+    lanes,
     models,
     outbox,
     quotas,
@@ -20,6 +21,6 @@ from orchestrator.db.tables.base import Base
 metadata = Base.metadata
 
 __all__ = [
-    "attempts", "audit", "datasets", "dependencies", "history", "jobs", "keys",
+    "attempts", "audit", "datasets", "dependencies", "history", "jobs", "keys", "lanes",
     "metadata", "models", "outbox", "quotas", "sweeps", "webhooks", "workers",
 ]  # fmt: skip

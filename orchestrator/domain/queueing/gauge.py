@@ -6,6 +6,8 @@ from collections.abc import Callable
 from shared.kit.errors import RateLimited
 
 _COUNT_TRUSTED_S = 1.0
+_COUNTING_SHARE = 0.02
+"""Of the time: the longer the queue, the longer a count takes, and the less often it is made."""
 
 
 class QueueGauge:
@@ -20,15 +22,15 @@ class QueueGauge:
         self._lock = threading.Lock()
         self._count: int | None = None
         self._counted_at = float("-inf")
+        self._took_s = 0.0
         self._admitted = 0
 
     def admit(self, count: Callable[[], int]) -> None:
         """Count one more waiting job; RateLimited when the queue is full."""
         with self._lock:
             is_full = self._count is not None and self._count >= self._limit
-            if self._count is None or (is_full and self._monotonic() - self._counted_at > _COUNT_TRUSTED_S):
-                self._count = count()
-                self._counted_at = self._monotonic()
+            if self._count is None or (is_full and not self._is_trusted()):
+                self._count = self._timed(count)
             if self._count >= self._limit:
                 raise RateLimited(
                     f"{self._limit} jobs are waiting already; try again when some have started",
@@ -39,14 +41,23 @@ class QueueGauge:
 
     def is_due(self) -> bool:
         """Whether it is time to count in the background."""
-        return self._admitted > 0 and self._monotonic() - self._counted_at > _COUNT_TRUSTED_S
+        return self._admitted > 0 and not self._is_trusted()
 
     def refresh(self, count: Callable[[], int]) -> None:
         """Count now; what is admitted meanwhile is added."""
         with self._lock:
             before = self._admitted
-        counted = count()
+        counted = self._timed(count)
         with self._lock:
             self._count = counted + self._admitted - before
-            self._counted_at = self._monotonic()
             self._admitted -= before
+
+    def _timed(self, count: Callable[[], int]) -> int:
+        began = self._monotonic()
+        counted = count()
+        self._counted_at = self._monotonic()
+        self._took_s = self._counted_at - began
+        return counted
+
+    def _is_trusted(self) -> bool:
+        return self._monotonic() - self._counted_at <= max(_COUNT_TRUSTED_S, self._took_s / _COUNTING_SHARE)

@@ -36,8 +36,12 @@ class LineRepository(Protocol):
         """The newest jobs of its kind that succeeded in one attempt."""
         ...
 
-    def count_of(self, project: str) -> int:
-        """How many jobs of the project are queued, in line or held."""
+    def count_of(self, project: str, at_most: int) -> int:
+        """How many jobs of the project are queued, in line or held; counting stops at `at_most`."""
+        ...
+
+    def tidy(self) -> None:
+        """Forget the lanes that nobody stands in any more, and find those that an older version left unnamed."""
         ...
 
     def has_place(self, job: Job) -> bool:

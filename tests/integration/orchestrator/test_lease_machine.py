@@ -23,6 +23,7 @@ from orchestrator.domain.audit import By
 from orchestrator.domain.job import Inputs, Job, Leased, NewJob
 from orchestrator.domain.job_machine import TRANSITIONS, WORKING, accepted, moved
 from orchestrator.domain.ports import Lease, UnitOfWork, UnitsOfWork
+from orchestrator.domain.queueing.lanes import Lane
 from orchestrator.domain.recording import WriteLost, record_move, record_new
 from orchestrator.operations.pause import pause_job
 from orchestrator.operations.resume import resume_job
@@ -39,6 +40,7 @@ LEASE = timedelta(seconds=10)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 REPLICAS = ("first", "second")
 _JOBS = table_of(JobRow).c
+_LANE = Lane("default")
 
 replicas = st.sampled_from(REPLICAS)
 places = st.integers(0, 7)
@@ -114,7 +116,9 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule(name=replicas)
     def claim_the_queue(self, name: str) -> None:
-        self._claim(name, lambda uow: uow.jobs.claim_in_line(self.job_ids, self._lease(name)))
+        self._claim(
+            name, lambda uow: uow.jobs.claim_in_line("analyzer", {_LANE: len(self.job_ids)}, self._lease(name))[_LANE]
+        )
 
     @rule(name=replicas)
     def claim_what_is_due(self, name: str) -> None:

@@ -16,6 +16,7 @@ from orchestrator.app import create_app
 from orchestrator.domain.decisions import Move
 from orchestrator.domain.job import Leased
 from orchestrator.domain.ports import Lease, UnitOfWork, UnitsOfWork
+from orchestrator.domain.queueing.lanes import Lane
 from orchestrator.operations.submit import Requester
 from orchestrator.operations.sweeps import SweepIntake
 from orchestrator.reconciler.record import write_move
@@ -268,7 +269,8 @@ def test_starts_that_race_do_not_pass_the_parallelism(mesh: Mesh) -> None:
     units, now = mesh.start_units(), mesh.wiring.clock.now()
     lease = Lease("racer", now, now.replace(year=now.year + 1))
     units.write(lambda uow: uow.jobs.release_all("nobody"))
-    held = units.write(lambda uow: uow.jobs.claim_in_line(_jobs(sweep), lease))
+    lane = Lane("default", sweep["sweepId"])
+    held = units.write(lambda uow: uow.jobs.claim_in_line("training", {lane: 8}, lease)[lane])
     at_work_before = 8 - len(held)
 
     def start(one: Leased) -> Phase:

@@ -68,3 +68,22 @@ def test_jobs_admitted_while_the_queue_is_counted_are_not_forgotten() -> None:
     gauge.refresh(count_slowly)
     with pytest.raises(RateLimited):
         gauge.admit(Count(3))
+
+
+def test_a_count_that_takes_long_is_made_less_often() -> None:
+    clock = FakeClock()
+    gauge = QueueGauge(1_000_000, clock.monotonic)
+
+    def count_for(seconds: float) -> int:
+        clock.advance(seconds)
+        return 100_000
+
+    gauge.admit(lambda: count_for(0.2))
+    clock.advance(9)
+    assert not gauge.is_due()
+    clock.advance(2)
+    assert gauge.is_due()
+    gauge.refresh(lambda: count_for(0.001))
+    gauge.admit(Count())
+    clock.advance(1.5)
+    assert gauge.is_due()
