@@ -1,5 +1,6 @@
 """What a user asks of a training job."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -43,26 +44,26 @@ class Scheduler(StrEnum):
     CONSTANT_WITH_WARMUP = "constant_with_warmup"
 
 
-_PREFERENCES = frozenset({Stage.DPO, Stage.KTO})
-_STAGES_OF = {
-    **dict.fromkeys(("pref_loss", "dpo_label_smoothing", "simpo_gamma"), frozenset({Stage.DPO})),
-    **dict.fromkeys(("pref_beta", "pref_ftx"), _PREFERENCES),
-    **dict.fromkeys(("kto_chosen_weight", "kto_rejected_weight"), frozenset({Stage.KTO})),
-    **dict.fromkeys(("neat_packing", "train_on_prompt", "mask_history"), frozenset({Stage.SFT})),
-    "packing": frozenset({Stage.PT, Stage.SFT}),
-}
-_METHODS_OF = {
-    **dict.fromkeys(("use_rslora", "use_dora", "pissa_init", "loraplus_lr_ratio"), frozenset({FinetuningType.LORA})),
-    **dict.fromkeys(("oft_rank", "oft_block_size"), frozenset({FinetuningType.OFT})),
-    **dict.fromkeys(
-        ("freeze_trainable_layers", "freeze_trainable_modules", "freeze_extra_modules"),
-        frozenset({FinetuningType.FREEZE}),
-    ),
-}
+_PREFERENCES = (Stage.DPO, Stage.KTO)
+
+
+def _only(decider: str, fitting: Sequence[str], *options: str) -> dict[str, tuple[str, Sequence[str]]]:
+    return dict.fromkeys(options, (decider, fitting))
+
+
 _BELONGS_TO = {
-    **{option: ("stage", stages) for option, stages in _STAGES_OF.items()},
-    **{option: ("finetuning_type", methods) for option, methods in _METHODS_OF.items()},
-}
+    **_only("stage", [Stage.DPO], "pref_loss", "dpo_label_smoothing", "simpo_gamma"),
+    **_only("stage", _PREFERENCES, "pref_beta", "pref_ftx"),
+    **_only("stage", [Stage.KTO], "kto_chosen_weight", "kto_rejected_weight"),
+    **_only("stage", [Stage.SFT], "neat_packing", "train_on_prompt", "mask_history"),
+    **_only("stage", [Stage.PT, Stage.SFT], "packing"),
+    **_only("finetuning_type", [FinetuningType.LORA], "use_rslora", "use_dora", "pissa_init", "loraplus_lr_ratio"),
+    **_only("finetuning_type", [FinetuningType.OFT], "oft_rank", "oft_block_size"),
+    **_only(
+        "finetuning_type", [FinetuningType.FREEZE],
+        "freeze_trainable_layers", "freeze_trainable_modules", "freeze_extra_modules",
+    ),
+}  # fmt: skip
 """Options that only some stages or methods have; those of a plain LoRA are let be, so that one request fits several."""
 
 
@@ -116,7 +117,7 @@ class TrainingSpec(Scheduling, EngineOptions, RowOptions, ObjectiveOptions, Weig
         decider, fitting = _BELONGS_TO[option]
         chosen = info.data.get(decider)
         if chosen is not None and chosen not in fitting and value != cls.model_fields[option].default:
-            raise ValueError(f"belongs to {to_camel(decider)} {' or '.join(sorted(fitting))}, not to {chosen}")
+            raise ValueError(f"belongs to {to_camel(decider)} {' or '.join(fitting)}, not to {chosen}")
         return value
 
     @field_validator("pissa_init")
