@@ -1,6 +1,8 @@
 """Stopped, paused, killed or damaged: a run goes on from its last good checkpoint as if nothing had happened."""
 
+import hashlib
 import os
+import random
 import shutil
 import signal
 from collections.abc import Callable
@@ -18,6 +20,7 @@ LONG = {**QUICK, "maxSteps": 100, "saveSteps": 10, "keepCheckpoints": 3, "loraDr
 
 
 LORA = "lora"
+PAUSES = int(os.environ.get("IMTS_PAUSES", "1"))
 
 
 @pytest.fixture(scope="module", params=[LORA, "full"])
@@ -79,6 +82,27 @@ def test_a_run_that_was_halted_goes_on_at_the_very_step(
     assert rewound["data"] == {"to_step": last, "cause": cause.value}
     assert min(second.losses()) == last + 1
     assert_equal_to(uninterrupted, first, second)
+
+
+def weights_of(laboratory: Laboratory, run: Run) -> str:
+    """The SHA-256 of the adapter that a run published."""
+    made = run.result.result["model"]
+    assert isinstance(made, dict)
+    adapter = laboratory.store.materialise(str(made["adapter"])) / "adapter_model.safetensors"
+    return hashlib.sha256(adapter.read_bytes()).hexdigest()
+
+
+def test_paused_at_any_step_it_comes_to_the_very_weights(laboratory: Laboratory, plain: Run) -> None:
+    paused_at = []
+    for _ in range(PAUSES):
+        first = laboratory.begin({**LONG, "finetuningType": LORA})
+        wanted = random.SystemRandom().randint(1, 80)
+        laboratory.signal(first, signal.SIGTERM, after_step=wanted, control=Control.PAUSE)
+        assert first.result.outcome is Outcome.PAUSED
+        paused_at.append(max(first.losses()))
+        second = resume(laboratory, first, LORA, AttemptCause.RESUME)
+        assert min(second.losses()) == paused_at[-1] + 1
+        assert weights_of(laboratory, second) == weights_of(laboratory, plain), f"paused at {paused_at[-1]}"
 
 
 def test_a_stop_leaves_a_checkpoint_and_publishes_nothing(laboratory: Laboratory, kind: str) -> None:
