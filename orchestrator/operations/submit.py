@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TypeVar
 
 from orchestrator.domain.job import IdempotencyKey, Job, NewJob
@@ -110,26 +111,36 @@ class Intake:
         return submitted
 
     def _write(self, requests: list[_Request]) -> list[Submitted | ImtsError]:
+        runs = count()
+
+        def write(uow: UnitOfWork) -> list[Submitted | ImtsError]:
+            # Run again, the database may have carried out the commit before: its word was lost, not the jobs.
+            return self._accept_all(uow, requests, may_stand=next(runs) > 0)
+
         try:
-            return self._units.write(lambda uow: self._accept_all(uow, requests))
+            return self._units.write(write)
         except AlreadyThere:
             # Another replica took one of the keys meanwhile: alone, each finds what is there now.
             return [self._write_alone(request) for request in requests]
 
     def _write_alone(self, request: _Request) -> Submitted | ImtsError:
+        def write(uow: UnitOfWork) -> list[Submitted | ImtsError]:
+            return self._accept_all(uow, [request], may_stand=True)
+
         try:
-            return while_keys_are_taken(lambda: self._units.write(lambda uow: self._accept_all(uow, [request])))[0]
+            return while_keys_are_taken(lambda: self._units.write(write))[0]
         except Conflict as fault:
             return fault
 
-    def _accept_all(self, uow: UnitOfWork, requests: list[_Request]) -> list[Submitted | ImtsError]:
+    def _accept_all(self, uow: UnitOfWork, requests: list[_Request], *, may_stand: bool) -> list[Submitted | ImtsError]:
         acceptance = self.acceptance(uow)
         firsts: dict[tuple[str, str], tuple[Job, str]] = {}
         steps: list[tuple[NewJob, Moved]] = []
         answers: list[Submitted | ImtsError] = []
         for request in requests:
             try:
-                replay = _replay(uow, firsts, request.key)
+                stands = uow.jobs.find(request.draft.job_id) if may_stand else None
+                replay = _replay(uow, firsts, request.key) if stands is None else Submitted(stands, is_new=True)
                 if replay is None:
                     first = acceptance.accept(request.draft, request.submission)
                     job = first.job
