@@ -57,7 +57,7 @@ class Written:
     rows: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     dropped_rows: list[int] = field(default_factory=list)
-    """Numbers of the first ones, from 0."""
+    """Numbers of the first ones, from 1."""
 
 
 class BadRow(Exception):
@@ -67,7 +67,7 @@ class BadRow(Exception):
         super().__init__(f"row {number} of {role}: {why}")
         self.role = role
         self.number = number
-        """From 0."""
+        """From 1, as at the upload."""
         self.why = why
 
 
@@ -105,7 +105,7 @@ def _table(schema: pa.Schema, role: str, batch: list[tuple[int, Row]]) -> pa.Tab
 
 def _fitting(stage: Stage, role: str, rows: Iterator[Row], report: Written) -> Iterator[tuple[int, Row]]:
     convert = ROW_OF_STAGE[stage]
-    for number in count():
+    for number in count(1):
         try:
             row = next(rows, None)
             if row is None:

@@ -118,7 +118,7 @@ def _require_continuable(base: ModelInput, spec: TrainingSpec) -> None:
 
 def _bad_row(attempt: Attempt, fault: BadRow) -> UserFault:
     dataset = attempt.spec.datasets[fault.role]
-    where = f"row {fault.number} (counted from 0) of data set {dataset.name}@{dataset.version}"
+    where = f"row {fault.number} of data set {dataset.name}@{dataset.version}"
     message = f"{where} cannot be used: {fault.why}"
     attempt.emit(events.LOG, {"level": "error", "message": message, "rows": [fault.number]})
     return UserFault(Reason.BAD_DATA_ROW, message)

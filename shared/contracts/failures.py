@@ -42,7 +42,7 @@ class Reason(StrEnum):
 
     # fmt: off
     # The data set
-    BAD_DATA_ROW = ("bad_data_row", _USER, "a row of the data set cannot be read or trained on",
+    BAD_DATA_ROW = ("bad_data_row", _USER, "a row of the data set (numbered from 1) cannot be read or trained on",
                     "correct the row that the message names, register the data set again and submit a new job")
     NO_TRAINABLE_ROWS = ("no_trainable_rows", _USER, "no row of the data set fits the job",
                          "look at the rows that were left out and why; stage sft needs conversations, pt needs text")

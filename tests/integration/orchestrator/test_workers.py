@@ -65,6 +65,18 @@ def report(mesh: Mesh, attempt_id: str, first_seq: int, count: int) -> None:
     asyncio.run(mesh.stream.append(f"job:{attempt_id.rpartition('.')[0]}", request))
 
 
+def paused_with_checkpoints(mesh: TwoHosts) -> tuple[str, FakeWorker]:
+    """A job that was paused after some steps, and the host that has them."""
+    job_id = mesh.submit()
+    mesh.until(job_id, "running")
+    home = mesh.home_of(job_id)
+    home.run(f"{job_id}.1", Progress(step=7, total_steps=10))
+    eventually(lambda: mesh.job(job_id), lambda job: job["currentStep"] == 7)
+    mesh.ask(job_id, "pause")
+    mesh.until(job_id, "paused")
+    return job_id, home
+
+
 def test_a_drained_worker_finishes_what_it_has_and_gets_nothing_new(mesh: TwoHosts) -> None:
     first = mesh.submit()
     mesh.until(first, "running")
@@ -138,13 +150,7 @@ def test_a_worker_that_lost_its_disk_says_so_itself(mesh: TwoHosts) -> None:
 
 
 def test_a_job_that_waits_for_the_checkpoints_of_a_forgotten_worker_may_start_anywhere(mesh: TwoHosts) -> None:
-    job_id = mesh.submit()
-    mesh.until(job_id, "running")
-    home = mesh.home_of(job_id)
-    home.run(f"{job_id}.1", Progress(step=7, total_steps=10))
-    eventually(lambda: mesh.job(job_id), lambda job: job["currentStep"] == 7)
-    mesh.ask(job_id, "pause")
-    mesh.until(job_id, "paused")
+    job_id, home = paused_with_checkpoints(mesh)
     home.is_silent = True
     mesh.ask(job_id, "resume")
     eventually(lambda: mesh.job(job_id), lambda job: "does not answer" in job["why"])
@@ -154,13 +160,7 @@ def test_a_job_that_waits_for_the_checkpoints_of_a_forgotten_worker_may_start_an
 
 
 def test_a_job_that_is_paused_while_its_worker_is_forgotten_can_be_resumed(mesh: TwoHosts) -> None:
-    job_id = mesh.submit()
-    mesh.until(job_id, "running")
-    home = mesh.home_of(job_id)
-    home.run(f"{job_id}.1", Progress(step=7, total_steps=10))
-    eventually(lambda: mesh.job(job_id), lambda job: job["currentStep"] == 7)
-    mesh.ask(job_id, "pause")
-    mesh.until(job_id, "paused")
+    job_id, home = paused_with_checkpoints(mesh)
     mesh.rule("forget", home.name)
     mesh.ask(job_id, "resume")
     mesh.until(job_id, "running")

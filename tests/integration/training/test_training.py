@@ -108,7 +108,7 @@ def test_tool_calls_and_tools_are_trained_on(laboratory: Laboratory) -> None:
     run = laboratory.train({**QUICK, "maxSteps": 2, "cutoffLen": 512}, rows=[*[row] * 8, broken])
     assert run.result.outcome is Outcome.SUCCEEDED, run.result
     (warning,) = run.told("log")
-    assert warning["rows"] == [8]
+    assert warning["rows"] == [9]
     assert "a tool call is not JSON" in warning["message"]
 
 
@@ -117,7 +117,7 @@ def test_rows_that_cannot_be_trained_on_are_left_out_and_named(laboratory: Labor
     run = laboratory.train({**QUICK, "maxSteps": 1}, rows=rows)
     assert run.result.outcome is Outcome.SUCCEEDED
     (warning,) = run.told("log")
-    assert warning["rows"] == [8, 9]
+    assert warning["rows"] == [9, 10]
 
 
 def test_texts_that_look_like_dates_stay_texts(laboratory: Laboratory) -> None:
@@ -240,5 +240,5 @@ def test_a_broken_row_is_told_with_its_number_and_its_data_set(laboratory: Labor
     failure = run.result.failure
     assert failure is not None
     assert failure.reason == "bad_data_row"
-    assert failure.message.startswith("row 5 (counted from 0) of data set sums@1 cannot be used")
-    assert run.told("log")[-1]["rows"] == [5]
+    assert failure.message.startswith("row 6 of data set sums@1 cannot be used")
+    assert run.told("log")[-1]["rows"] == [6]

@@ -27,7 +27,7 @@ def blob(folder: Path, *rows: Any) -> Path:
 def test_a_data_set_is_written_with_its_description(tmp_path: Path) -> None:
     rows = blob(tmp_path, {"messages": [USER, ANSWER]}, {"text": "no conversation"})
     report = write_data(tmp_path / "data", Stage.SFT, {"train": rows})["train"]
-    assert (report.rows, report.dropped_rows) == (1, [1])
+    assert (report.rows, report.dropped_rows) == (1, [2])
     info = json.loads((tmp_path / "data" / "dataset_info.json").read_text())
     assert info["train"]["file_name"] == "train.parquet"
     table = parquet.read_table(tmp_path / "data" / "train.parquet")
@@ -42,7 +42,7 @@ def test_a_row_that_is_no_normalised_row_is_named(tmp_path: Path, bad: Any) -> N
     rows = blob(tmp_path, unfit, *[{"messages": [USER, ANSWER]}] * 3, bad, {"messages": [USER, ANSWER]})
     with pytest.raises(BadRow) as caught:
         write_data(tmp_path / "data", Stage.SFT, {"train": rows})
-    assert (caught.value.role, caught.value.number) == ("train", 4)
+    assert (caught.value.role, caught.value.number) == ("train", 5)
 
 
 def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
     rows.write_text(rows.read_text() + '{"messages": [')
     with pytest.raises(BadRow) as caught:
         write_data(tmp_path / "data", Stage.SFT, {"train": rows})
-    assert caught.value.number == 1
+    assert caught.value.number == 2
 
 
 def test_an_empty_data_set_makes_an_empty_file(tmp_path: Path) -> None:
