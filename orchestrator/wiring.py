@@ -113,7 +113,7 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
         explainer=Explainer(peers, board, clock), bells=bells,
         intake=intake, sweep_intake=SweepIntake(units, intake, clock, bells),
         dataset_intake=DatasetIntake(units, store, clock, scratch, Limits()),
-        model_intake=ModelIntake(units, store, scratch), egress=egress,
+        model_intake=ModelIntake(units, store, clock, scratch), egress=egress,
         webhook_desk=WebhookDesk(units, egress, sealer, bells),
         reconciler=Reconciler(
             units, peers, clock, board, gauge, Leases(units, clock, owner_of(settings), settings.lease_s),

@@ -23,7 +23,7 @@ def view_of(change: Change) -> ChangeView:
 
 @routes.get("")
 def list_all(units: Units, caller: CallerDep, cursor: Cursor = None, limit: PageSize = 50) -> ChangePage:
-    """Every change to jobs, sweeps, workers and quotas, newest first; admins only."""
+    """Every change to jobs, sweeps, data sets, models, workers and quotas, newest first; admins only."""
     require_admin(caller)
     found = units.read(lambda uow: uow.audit.page(cursor, limit + 1))
     shown, has_more = found[:limit], len(found) > limit

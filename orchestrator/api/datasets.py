@@ -5,10 +5,12 @@ from typing import Annotated
 from fastapi import Form, Query, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.api.created import mark_created
 from orchestrator.api.pagination import PageSize
-from orchestrator.dependencies import DatasetIntakeDep, Store, Units
+from orchestrator.dependencies import CallerDep, DatasetIntakeDep, IdempotencyKeyHeader, Store, Units
 from orchestrator.domain.dataset import DatasetVersion
 from orchestrator.operations.datasets import Upload, slice_rows
+from orchestrator.operations.requester import Requester
 from shared.contracts.base import Name, Reference
 from shared.contracts.datasets import DatasetPage, DatasetRows, DatasetView
 from shared.kit.application import api_router
@@ -38,12 +40,17 @@ def view_of(dataset: DatasetVersion) -> DatasetView:
 
 @routes.post("", status_code=201)
 async def add_dataset(
-    form: Annotated[DatasetForm, Form()], intake: DatasetIntakeDep, response: Response
+    form: Annotated[DatasetForm, Form()],
+    intake: DatasetIntakeDep,
+    caller: CallerDep,
+    response: Response,
+    idempotency_key: IdempotencyKeyHeader = None,
 ) -> DatasetView:
     """Upload JSON, JSON Lines, CSV, Parquet or text; the same rows under the same name are the same version."""
-    dataset = await intake.add(Upload(form.file.file, form.file.filename or "", form.name, form.format))
-    response.headers["location"] = f"/api/datasets/{dataset.dataset_id}"
-    return view_of(dataset)
+    upload = Upload(form.file.file, form.file.filename or "", form.name, form.format)
+    created = await intake.add(upload, Requester(caller.name, idempotency_key=idempotency_key))
+    mark_created(response, f"/api/datasets/{created.thing.dataset_id}", is_replay=created.is_replay)
+    return view_of(created.thing)
 
 
 @routes.get("")

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from starlette.responses import Response
 
+from orchestrator.api.created import mark_created
 from orchestrator.domain.job import Attempt, HistoryEntry, Job
 from orchestrator.domain.queueing.explaining import Explained
 from orchestrator.operations.submit import Submitted
@@ -37,9 +38,7 @@ def _why(job: Job, explained: Explained | None) -> str:
 def answer(submitted: Submitted, response: Response) -> JobView:
     """The 202 of a creating POST: where the job is found, and whether the key was used before."""
     job = submitted.job
-    response.headers["location"] = f"/api/jobs/{job.job_id}"
-    if not submitted.is_new:
-        response.headers["idempotency-replayed"] = "true"
+    mark_created(response, f"/api/jobs/{job.job_id}", is_replay=not submitted.is_new)
     return job_view(job)
 
 

@@ -44,10 +44,10 @@ from orchestrator.operations.find import find_attempts, find_explained, find_his
 from orchestrator.operations.list import list_jobs
 from orchestrator.operations.logs import read_log
 from orchestrator.operations.pause import pause_job
+from orchestrator.operations.requester import Requester
 from orchestrator.operations.resume import resume_job
 from orchestrator.operations.retry import retry_job
 from orchestrator.operations.stop import stop_job
-from orchestrator.operations.submit import Requester
 from shared.contracts.analysis import AnalysisSpec
 from shared.contracts.base import Contract, JsonObject, Name, SweepId
 from shared.contracts.evaluation import EvaluationSpec

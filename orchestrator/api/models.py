@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import Form, Query, Response, UploadFile
 from pydantic import BaseModel, ConfigDict
 
+from orchestrator.api.created import mark_created
 from orchestrator.api.job_views import answer
 from orchestrator.api.pagination import PageSize
 from orchestrator.dependencies import CallerDep, IdempotencyKeyHeader, IntakeDep, ModelIntakeDep, Project, Units
 from orchestrator.domain.model import ModelVersion
 from orchestrator.domain.submission import make_tiny_submission
 from orchestrator.operations.models import ModelFile
-from orchestrator.operations.submit import Requester
+from orchestrator.operations.requester import Requester
 from shared.contracts.base import Name, Reference
 from shared.contracts.jobs import JobView
 from shared.contracts.models import MakeTinySpec, ModelPage, ModelView, Template
@@ -43,12 +44,19 @@ def view_of(model: ModelVersion) -> ModelView:
 
 
 @routes.post("", status_code=201)
-async def import_model(form: Annotated[ModelForm, Form()], intake: ModelIntakeDep, response: Response) -> ModelView:
+async def import_model(
+    form: Annotated[ModelForm, Form()],
+    intake: ModelIntakeDep,
+    caller: CallerDep,
+    response: Response,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> ModelView:
     """Import a model folder; code, pickles and damaged weights are refused."""
     files = [ModelFile(file.filename or "", file.file) for file in form.files]
-    model = await in_thread(intake.add, form.name, form.template, files)
-    response.headers["location"] = f"/api/models/{model.model_id}"
-    return view_of(model)
+    requester = Requester(caller.name, idempotency_key=idempotency_key)
+    created = await in_thread(intake.add, form.name, form.template, files, requester)
+    mark_created(response, f"/api/models/{created.thing.model_id}", is_replay=created.is_replay)
+    return view_of(created.thing)
 
 
 @routes.post("/tiny", status_code=202)

@@ -9,7 +9,7 @@ from orchestrator.dependencies import CallerDep, Clocked, IdempotencyKeyHeader, 
 from orchestrator.domain.audit import By
 from orchestrator.domain.ports import UnitsOfWork
 from orchestrator.domain.sweep import Trial, best_of, status_of, value_of, why_of
-from orchestrator.operations.submit import Requester
+from orchestrator.operations.requester import Requester
 from orchestrator.operations.sweeps import Standing, find_sweep, list_sweeps, stop_sweep
 from shared.contracts.base import Name, SweepId
 from shared.contracts.sweeps import Objective, SweepDetail, SweepPage, SweepSpec, SweepView, TrialView

@@ -20,6 +20,7 @@ from orchestrator.db.repositories.line import SqlLine
 from orchestrator.db.repositories.models import SqlModels
 from orchestrator.db.repositories.outbox import SqlOutbox
 from orchestrator.db.repositories.quotas import SqlQuotas
+from orchestrator.db.repositories.requests import SqlRequests
 from orchestrator.db.repositories.sweeps import SqlSweeps
 from orchestrator.db.repositories.webhooks import SqlWebhooks
 from orchestrator.db.repositories.workers import SqlWorkers
@@ -67,6 +68,10 @@ class SqlUnitOfWork:
     @cached_property
     def quotas(self) -> SqlQuotas:
         return SqlQuotas(self._session)
+
+    @cached_property
+    def requests(self) -> SqlRequests:
+        return SqlRequests(self._session)
 
     @cached_property
     def sweeps(self) -> SqlSweeps:

@@ -42,6 +42,14 @@ class NewDataset:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class AddedDataset:
+    """The version that holds some rows; `is_new` False when it was there before."""
+
+    dataset: DatasetVersion
+    is_new: bool
+
+
 class DatasetRepository(Protocol):
     """Data set versions; they are added and read, never changed."""
 
@@ -53,7 +61,7 @@ class DatasetRepository(Protocol):
         """NotFound `dataset_not_found` when there is none; `param` is the field that named it."""
         ...
 
-    def add_version(self, new: NewDataset) -> DatasetVersion:
+    def add_version(self, new: NewDataset) -> AddedDataset:
         """The version that holds these rows under this name: the one there is, else the next number."""
         ...
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestrator.domain.idempotency import IdempotencyKey
 from shared.contracts.base import JsonObject
 from shared.contracts.jobs import Phase
 from shared.contracts.scheduling import NO_TERMS, Scheduling
@@ -136,15 +137,6 @@ class OutboxEvent:
     data: JsonObject
     after_drain: bool
     """Sent only when every attempt of the job is sealed and drained: nothing may follow it."""
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """A caller's own name for a request, and what the request was."""
-
-    caller: str
-    key: str
-    request_hash: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,14 @@ class ModelVersion:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class AddedModel:
+    """The version with some weights; `is_new` False when it was there before."""
+
+    model: ModelVersion
+    is_new: bool
+
+
 class ModelRepository(Protocol):
     """Model versions; they are added and read, never changed."""
 
@@ -58,7 +66,7 @@ class ModelRepository(Protocol):
         parameters: int | None,
         base_model: str | None,
         job_id: str | None,
-    ) -> ModelVersion:
+    ) -> AddedModel:
         """The version with exactly these weights from this job: the one there is, else the next number."""
         ...
 

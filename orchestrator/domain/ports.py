@@ -9,6 +9,7 @@ from orchestrator.domain.access import KeyRepository
 from orchestrator.domain.audit import AuditRepository
 from orchestrator.domain.census import CensusRepository
 from orchestrator.domain.dataset import DatasetRepository
+from orchestrator.domain.idempotency import RequestRepository
 from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob
 from orchestrator.domain.model import ModelRepository
 from orchestrator.domain.outbox import OutboxRepository
@@ -65,10 +66,6 @@ class JobRepository(Protocol):
 
     def find_held(self, job_id: str, lease_token: str) -> Job | None:
         """The job as it is now, if this lease still stands."""
-        ...
-
-    def find_by_key(self, caller: str, key: str) -> tuple[Job, str] | None:
-        """The job made with this key, and the hash of the request that made it."""
         ...
 
     def save(self, job: Job, *, lease_token: str | None = None, release: bool = False) -> bool:
@@ -166,6 +163,9 @@ class UnitOfWork(Protocol):
 
     @property
     def quotas(self) -> QuotaRepository: ...
+
+    @property
+    def requests(self) -> RequestRepository: ...
 
     @property
     def sweeps(self) -> SweepRepository: ...

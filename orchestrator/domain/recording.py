@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from orchestrator.domain.audit import Change
 from orchestrator.domain.job import Job, NewJob
 from orchestrator.domain.job_machine import Moved
 from orchestrator.domain.ports import UnitOfWork
 from orchestrator.domain.webhooks.news import messages_of
+from shared.contracts.base import JsonObject
 from shared.contracts.jobs import TERMINAL
 
 
@@ -16,10 +18,26 @@ class WriteLost(Exception):
 
 
 def record_new(uow: UnitOfWork, steps: Sequence[tuple[NewJob, Moved]]) -> None:
-    """Write down new jobs, each with its first transition; AlreadyThere when a caller used a key before."""
+    """Write down new jobs, each with its first transition and who asked; AlreadyThere when a key was used before."""
     uow.jobs.add([new for new, _ in steps])
     uow.history.add([first.entry for _, first in steps])
     _tell(uow, [first for _, first in steps])
+    # A sweep's children are one change, and the sweep tells of it.
+    if alone := [_made(new) for new, _ in steps if new.job.sweep is None]:
+        uow.audit.add(*alone)
+
+
+def _made(new: NewJob) -> Change:
+    job = new.job
+    action = "retry_job" if job.retry_of else "clone_job" if job.cloned_from else "create_job"
+    return Change(job.created_at, new.caller, action, f"job:{job.job_id}", None, told(job))
+
+
+def told(job: Job) -> JsonObject:
+    """A job as the audit tells it: what it was asked to do, and where it is. No field of a spec holds a secret."""
+    found: JsonObject = {"kind": job.kind.value, "project": job.project, "status": job.phase.value, "spec": job.spec}
+    from_others: JsonObject = {"retryOf": job.retry_of, "clonedFrom": job.cloned_from}
+    return found | {name: value for name, value in from_others.items() if value is not None}
 
 
 def record_move(uow: UnitOfWork, step: Moved, lease_token: str | None = None, *, release: bool = False) -> Job:

@@ -1,9 +1,12 @@
 """How a job's success becomes a version of a model."""
 
+from datetime import datetime
 from typing import Any, cast
 
+from orchestrator.domain.audit import Change
 from orchestrator.domain.job import Job
-from orchestrator.domain.model import ModelRepository, ModelVersion
+from orchestrator.domain.model import AddedModel, ModelRepository, ModelVersion
+from orchestrator.domain.ports import UnitOfWork
 from shared.contracts.base import JsonObject
 
 
@@ -11,7 +14,7 @@ def _output_name(job: Job, made: dict[str, Any]) -> str:
     return str(job.spec.get("outputName") or job.spec.get("name") or made["name"])
 
 
-def register_model(models: ModelRepository, job: Job, made: dict[str, Any]) -> ModelVersion:
+def register_model(models: ModelRepository, job: Job, made: dict[str, Any]) -> AddedModel:
     """A new version; an adapter goes on top of the weights that the job was given."""
     base = job.inputs.models.get("base")
     parameters = made.get("parameters")
@@ -26,10 +29,22 @@ def register_model(models: ModelRepository, job: Job, made: dict[str, Any]) -> M
     )
 
 
-def registered_result(models: ModelRepository, job: Job, result: JsonObject) -> JsonObject:
+def told_model(model: ModelVersion) -> JsonObject:
+    """A model's version as the audit tells it."""
+    return {
+        "name": model.name, "version": model.version, "base": model.base, "adapter": model.adapter,
+        "baseModel": model.base_model,
+    }  # fmt: skip
+
+
+def registered_result(uow: UnitOfWork, job: Job, result: JsonObject, now: datetime) -> JsonObject:
     """The result that users see: the worker's, with the registered version in it."""
     made = cast(dict[str, Any], result["model"])
-    version = register_model(models, job, made)
+    added = register_model(uow.models, job, made)
+    version = added.model
+    if added.is_new:
+        subject = f"model:{version.model_id}"
+        uow.audit.add(Change(now, f"job:{job.job_id}", "register_model", subject, None, told_model(version)))
     seen = made | {
         "modelId": version.model_id, "name": version.name, "version": version.version, "reference": version.reference,
     }  # fmt: skip

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from orchestrator.domain.job import IdempotencyKey, Job
+from orchestrator.domain.idempotency import IdempotencyKey
+from orchestrator.domain.job import Job
 from shared.contracts.base import JsonObject
 from shared.contracts.jobs import TERMINAL, Phase
 from shared.contracts.sweeps import Goal, Objective, SweepStatus

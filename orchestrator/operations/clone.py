@@ -5,7 +5,8 @@ from dataclasses import replace
 from orchestrator.domain.ports import UnitsOfWork
 from orchestrator.operations.drafting import fields_of, spelled, submission_of
 from orchestrator.operations.find import find_job
-from orchestrator.operations.submit import Intake, Requester, Submitted
+from orchestrator.operations.requester import Requester
+from orchestrator.operations.submit import Intake, Submitted
 from shared.contracts.base import JsonObject
 from shared.contracts.work import JobKind
 from shared.kit.tasks import in_thread

@@ -8,8 +8,10 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from orchestrator.domain.dataset import DatasetVersion, NewDataset
-from orchestrator.domain.ports import UnitsOfWork
+from orchestrator.domain.idempotency import request_hash
+from orchestrator.domain.ports import UnitOfWork, UnitsOfWork
 from orchestrator.domain.reference import check_name
+from orchestrator.operations.requester import Created, Made, Requester, find_made, make_once
 from orchestrator.operations.scratch import Scratch
 from shared.contracts.base import JsonObject
 from shared.datasets.child import ingest_in_child
@@ -17,6 +19,7 @@ from shared.datasets.formats import named_format
 from shared.datasets.limits import Limits
 from shared.kit.artifacts import ArtifactStore
 from shared.kit.clock import Clock
+from shared.kit.files import sha256_of_stream
 from shared.kit.tasks import in_thread
 
 _SLICE_BYTES = 4 << 20
@@ -52,10 +55,17 @@ class DatasetIntake:
         self._limits = limits
         self._turns = asyncio.Semaphore(readers)
 
-    async def add(self, upload: Upload) -> DatasetVersion:
+    async def add(self, upload: Upload, requester: Requester) -> Created[DatasetVersion]:
         """Check and normalise the rows, store them, and number them; the same rows keep their number."""
         check_name(upload.name)
         named_format(upload.format)
+        digest = ""
+        if requester.idempotency_key is not None:
+            digest = await in_thread(_request_hash, upload)
+            key = requester.key_for(digest)
+            known = await in_thread(self._units.read, lambda uow: find_made(uow, key, _find))
+            if known is not None:
+                return known
         async with self._turns:
             with self._scratch.room() as room:
                 target = room / "rows.jsonl"
@@ -66,7 +76,33 @@ class DatasetIntake:
             name=upload.name, rows=report.rows, format=report.format, sha256=blob.sha256, size_bytes=blob.size,
             created_at=self._clock.now(),
         )  # fmt: skip
-        return await in_thread(self._units.write, lambda uow: uow.datasets.add_version(new))
+        return await in_thread(
+            make_once, self._units, requester, digest, new.created_at, _find, lambda uow: _number(uow, new)
+        )
+
+
+def _number(uow: UnitOfWork, new: NewDataset) -> Made[DatasetVersion]:
+    added = uow.datasets.add_version(new)
+    version = added.dataset
+    told: JsonObject = {
+        "name": version.name, "version": version.version, "rows": version.rows, "format": version.format.value,
+        "sha256": version.sha256,
+    }  # fmt: skip
+    return Made(version, f"dataset:{version.dataset_id}", "upload_dataset", told if added.is_new else None)
+
+
+def _find(uow: UnitOfWork, dataset_id: str) -> DatasetVersion:
+    return uow.datasets.require(dataset_id)
+
+
+def _request_hash(upload: Upload) -> str:
+    """The file as it was sent: reading it again would cost more than its rows are worth."""
+    upload.file.seek(0)
+    sent = sha256_of_stream(upload.file)
+    said: JsonObject = {
+        "name": upload.name, "format": upload.format, "filename": upload.filename, "sha256": sent,
+    }  # fmt: skip
+    return request_hash("dataset", "", said)
 
 
 def _to_disk(file: IO[bytes]) -> None:

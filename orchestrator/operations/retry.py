@@ -3,7 +3,8 @@
 from orchestrator.domain.job import Job
 from orchestrator.domain.ports import UnitsOfWork
 from orchestrator.operations.find import require_kind
-from orchestrator.operations.submit import Intake, Requester, Submitted
+from orchestrator.operations.requester import Requester
+from orchestrator.operations.submit import Intake, Submitted
 from orchestrator.operations.wishes import refuse
 from shared.contracts.base import JsonObject
 from shared.contracts.jobs import TERMINAL

@@ -1,13 +1,10 @@
 """Submitting a job: names resolved, one row written, the same key never twice."""
 
-import hashlib
-import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import TypeVar
 
-from orchestrator.domain.job import IdempotencyKey, Job, NewJob
+from orchestrator.domain.idempotency import IdempotencyKey, replayed, request_hash, require_same
+from orchestrator.domain.job import Job, NewJob
 from orchestrator.domain.job_machine import Moved
 from orchestrator.domain.ports import AlreadyThere, Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.queueing.gauge import QueueGauge
@@ -15,12 +12,11 @@ from orchestrator.domain.recording import record_new
 from orchestrator.domain.submission import Submission
 from orchestrator.operations.accepting import Acceptance, blank_job
 from orchestrator.operations.grouping import Group
+from orchestrator.operations.requester import Requester, while_keys_are_taken
 from shared.contracts.base import JsonObject
 from shared.contracts.scheduling import NO_TERMS, Scheduling
 from shared.kit.clock import Clock
 from shared.kit.errors import Conflict, ImtsError
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +28,6 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Requester:
-    """Who asks, for which project, and under which name of their own."""
-
-    caller: str
-    project: str = "default"
-    idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Request:
     """A job to be, and the names that it needs looked up; none when its inputs are known."""
 
@@ -48,13 +35,6 @@ class _Request:
     caller: str
     key: IdempotencyKey | None
     submission: Submission | None
-
-
-def request_hash(kind: str, project: str, spec: JsonObject, terms: Scheduling = NO_TERMS) -> str:
-    """What two requests under one key must share."""
-    asked = terms.model_dump(mode="json", exclude_defaults=True)
-    said = [kind, project, spec, *([asked] if asked else [])]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 class Intake:
@@ -101,10 +81,7 @@ class Intake:
         return await self._add(draft, requester, digest, None)
 
     async def _add(self, draft: Job, requester: Requester, digest: str, submission: Submission | None) -> Submitted:
-        key = None
-        if requester.idempotency_key is not None:
-            key = IdempotencyKey(requester.caller, requester.idempotency_key, digest)
-        submitted = await self._group.add(_Request(draft, requester.caller, key, submission))
+        submitted = await self._group.add(_Request(draft, requester.caller, requester.key_for(digest), submission))
         if submitted.is_new:
             self._signals.job_changed(submitted.job.job_id)
             self._signals.outbox_grew()
@@ -161,28 +138,10 @@ def _replay(
     """The job that this key made before; Conflict when it was for another request."""
     if key is None:
         return None
-    known = firsts.get((key.caller, key.key)) or uow.jobs.find_by_key(key.caller, key.key)
-    if known is None:
-        return None
-    job, digest = known
-    require_same(key, digest)
-    return Submitted(job, is_new=False)
-
-
-def require_same(key: IdempotencyKey, digest: str) -> None:
-    """Conflict unless the request that came with this key before is this one."""
-    if digest != key.request_hash:
-        raise Conflict(
-            "this Idempotency-Key was used for a different request; use a new key for a new request",
-            param="Idempotency-Key", code="idempotency_key_reused",
-        )  # fmt: skip
-
-
-def while_keys_are_taken(write: Callable[[], T]) -> T:
-    """Once more when another replica was quicker with the key: what it wrote is there to be found now."""
-    for _ in range(2):
-        try:
-            return write()
-        except AlreadyThere:
-            continue
-    raise Conflict("another request holds this Idempotency-Key; try again", code="idempotency_key_busy")
+    if first := firsts.get((key.caller, key.key)):
+        job, digest = first
+        require_same(key, digest)
+        return Submitted(job, is_new=False)
+    subject = replayed(uow.requests, key)
+    known = None if subject is None else uow.jobs.find(subject.removeprefix("job:"))
+    return None if known is None else Submitted(known, is_new=False)

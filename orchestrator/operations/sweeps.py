@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.domain.audit import By, Change
-from orchestrator.domain.job import IdempotencyKey, Job, NewJob
+from orchestrator.domain.idempotency import IdempotencyKey, request_hash, require_same
+from orchestrator.domain.job import Job, NewJob
 from orchestrator.domain.ports import Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.recording import record_moves, record_new
 from orchestrator.domain.submission import Submission
 from orchestrator.domain.sweep import Sweep, Trial
 from orchestrator.domain.trials import expand, with_values
 from orchestrator.operations.drafting import spelled, submission_of
+from orchestrator.operations.requester import Requester, while_keys_are_taken
 from orchestrator.operations.stop import stopping
-from orchestrator.operations.submit import Intake, Requester, request_hash, require_same, while_keys_are_taken
+from orchestrator.operations.submit import Intake
 from shared.contracts.base import JsonObject
 from shared.contracts.jobs import Phase
 from shared.contracts.sweeps import SweepSpec

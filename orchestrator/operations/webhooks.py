@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orchestrator.domain.audit import By, Change
-from orchestrator.domain.job import IdempotencyKey
+from orchestrator.domain.idempotency import IdempotencyKey
 from orchestrator.domain.ports import AlreadyThere, Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.webhooks.delivery import Delivery
 from orchestrator.domain.webhooks.news import ping

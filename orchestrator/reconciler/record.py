@@ -51,7 +51,7 @@ def write_move(uow: UnitOfWork, held: Leased, move: Move, now: datetime) -> Job:
     if move.to is Phase.RUNNING and held.job.started_at is None:
         changes["started_at"] = now
     if move.to is Phase.SUCCEEDED and held.job.kind in MODEL_MAKERS:
-        changes["result"] = registered_result(uow.models, held.job, changes["result"])
+        changes["result"] = registered_result(uow, held.job, changes["result"], now)
     step = moved(held.job, move.to, move.why, now, **changes)
     job = record_move(uow, step, held.token, release=move.to not in WORKING)
     if opened is not None:

@@ -1,9 +1,10 @@
 """Slow housekeeping: what nobody needs any more goes."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
-from orchestrator.domain.ports import UnitsOfWork
+from orchestrator.domain.ports import UnitOfWork, UnitsOfWork
 from shared.kit.clock import Clock
 from shared.kit.logs import logger
 from shared.kit.tasks import in_thread
@@ -11,10 +12,11 @@ from shared.kit.tasks import in_thread
 _EVERY_S = 3600.0
 _CHUNK = 500
 """Rows deleted in one short transaction."""
+_KEYS_KEPT = timedelta(days=30)
 
 
 class Sweeper:
-    """Deletes events and messages that were sent long ago."""
+    """Deletes events and messages that were sent long ago, and Idempotency-Keys that nobody will repeat."""
 
     def __init__(self, units: UnitsOfWork, clock: Clock, outbox_kept_days: int, messages_kept_days: int) -> None:
         self._units = units
@@ -29,19 +31,18 @@ class Sweeper:
             await asyncio.sleep(_EVERY_S)
 
     async def sweep(self) -> int:
-        """Delete in small transactions until nothing old is left; how many went."""
-        before = self._clock.now() - self._kept
-        gone = 0
-        while deleted := await in_thread(self._units.write, lambda uow: uow.outbox.delete_sent_before(before, _CHUNK)):
-            gone += deleted
+        """Delete in small transactions until nothing old is left; how many events went."""
+        now = self._clock.now()
+        gone = await self._delete(lambda uow: uow.outbox.delete_sent_before(now - self._kept, _CHUNK))
         if gone:
             logger.info("{} sent events deleted from the outbox", gone)
-        return gone + await self._sweep_messages()
+        # Pending ones too: nobody enabled their webhook again.
+        gone += await self._delete(lambda uow: uow.deliveries.delete_before(now - self._messages_kept, _CHUNK))
+        await self._delete(lambda uow: uow.requests.delete_before(now - _KEYS_KEPT, _CHUNK))
+        return gone
 
-    async def _sweep_messages(self) -> int:
-        """Pending ones too: nobody enabled their webhook again."""
-        before = self._clock.now() - self._messages_kept
+    async def _delete(self, some: Callable[[UnitOfWork], int]) -> int:
         gone = 0
-        while deleted := await in_thread(self._units.write, lambda uow: uow.deliveries.delete_before(before, _CHUNK)):
+        while deleted := await in_thread(self._units.write, some):
             gone += deleted
         return gone

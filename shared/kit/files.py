@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 from pathlib import Path
+from typing import IO
 
 _CHUNK = 1 << 20
 
@@ -36,8 +37,13 @@ def write_atomic(path: Path, content: bytes | str, mode: int = 0o644) -> None:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hex, read in chunks."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
+        return sha256_of_stream(stream)
+
+
+def sha256_of_stream(stream: IO[bytes]) -> str:
+    """SHA-256 of what is left to read, in hex."""
+    digest = hashlib.sha256()
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
     return digest.hexdigest()

@@ -104,8 +104,8 @@ class Outbox:
 class Audit:
     """`AuditRepository` that nobody reads."""
 
-    def add(self, change: Change) -> None:
-        del change
+    def add(self, *changes: Change) -> None:
+        del changes
 
 
 class Workers:

@@ -20,10 +20,9 @@ class SqlAudit:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, change: Change) -> None:
-        values = asdict(change)
-        del values["entry_id"]
-        self._session.execute(insert(_T), values)
+    def add(self, *changes: Change) -> None:
+        rows = [{name: value for name, value in asdict(change).items() if name != "entry_id"} for change in changes]
+        self._session.execute(insert(_T), rows)
 
     def of(self, subject: str, limit: int) -> list[Change]:
         return self._read(select(_T).where(_AUDIT.subject == subject), limit)

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from orchestrator.db.repositories.numbering import hold_name, number_next
 from orchestrator.db.tables.datasets import DatasetRow, DatasetVersionRow
-from orchestrator.domain.dataset import DatasetVersion, NewDataset
+from orchestrator.domain.dataset import AddedDataset, DatasetVersion, NewDataset
 from orchestrator.domain.reference import parse_reference
 from shared.contracts.datasets import DatasetFormat
 from shared.kit.errors import NotFound
@@ -46,11 +46,11 @@ class SqlDatasets:
             raise NotFound(message, param=param, code="dataset_not_found")
         return found
 
-    def add_version(self, new: NewDataset) -> DatasetVersion:
+    def add_version(self, new: NewDataset) -> AddedDataset:
         newest = hold_name(self._session, DatasetRow, new.name)
         same = self._one(and_(DatasetVersionRow.name == new.name, DatasetVersionRow.sha256 == new.sha256))
         if same is not None:
-            return same
+            return AddedDataset(same, is_new=False)
         row = DatasetVersionRow(
             dataset_id=new_id("ds"), name=new.name, version=number_next(self._session, DatasetRow, new.name, newest),
             rows=new.rows, format=new.format.value, sha256=new.sha256, size_bytes=new.size_bytes,
@@ -58,7 +58,7 @@ class SqlDatasets:
         )  # fmt: skip
         self._session.add(row)
         self._session.flush()
-        return _to_domain(row)
+        return AddedDataset(_to_domain(row), is_new=True)
 
     def page(self, before: str | None, limit: int) -> list[DatasetVersion]:
         rows = select(DatasetVersionRow).order_by(DatasetVersionRow.dataset_id.desc()).limit(limit)

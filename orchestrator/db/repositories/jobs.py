@@ -63,10 +63,6 @@ class SqlJobs:
         row = self._one(_JOBS.job_id == job_id, _JOBS.lease_token == lease_token)
         return None if row is None else job_of(row)
 
-    def find_by_key(self, caller: str, key: str) -> tuple[Job, str] | None:
-        row = self._one(_JOBS.caller == caller, _JOBS.idempotency_key == key)
-        return None if row is None else (job_of(row), row.request_hash)
-
     def save(self, job: Job, *, lease_token: str | None = None, release: bool = False) -> bool:
         changes = _changes(job)
         register(self._session, [(job.worker, changes["lane"])])

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from orchestrator.db.repositories.numbering import hold_name, number_next
 from orchestrator.db.tables.models import ModelRow, ModelVersionRow
-from orchestrator.domain.model import ModelVersion
+from orchestrator.domain.model import AddedModel, ModelVersion
 from orchestrator.domain.reference import parse_reference
 from shared.kit.errors import NotFound
 from shared.kit.ids import new_id
@@ -58,7 +58,7 @@ class SqlModels:
         parameters: int | None,
         base_model: str | None,
         job_id: str | None,
-    ) -> ModelVersion:
+    ) -> AddedModel:
         newest = hold_name(self._session, ModelRow, name)
         row = ModelVersionRow
         same = self._one(
@@ -71,7 +71,7 @@ class SqlModels:
             )
         )
         if same is not None:
-            return same
+            return AddedModel(same, is_new=False)
         added = ModelVersionRow(
             model_id=new_id("mdl"), name=name, version=number_next(self._session, ModelRow, name, newest),
             base=base, adapter=adapter, template=template, parameters=parameters, base_model=base_model,
@@ -79,7 +79,7 @@ class SqlModels:
         )  # fmt: skip
         self._session.add(added)
         self._session.flush()
-        return _to_domain(added)
+        return AddedModel(_to_domain(added), is_new=True)
 
     def page(self, before: str | None, limit: int) -> list[ModelVersion]:
         rows = select(ModelVersionRow).order_by(ModelVersionRow.model_id.desc()).limit(limit)

@@ -12,7 +12,8 @@ from orchestrator.db.repositories.job_rows import job_of
 from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.jobs import JobRow
 from orchestrator.db.tables.sweeps import SweepRow
-from orchestrator.domain.job import IdempotencyKey, Job
+from orchestrator.domain.idempotency import IdempotencyKey
+from orchestrator.domain.job import Job
 from orchestrator.domain.job_machine import STOPPABLE
 from orchestrator.domain.ports import AlreadyThere
 from orchestrator.domain.sweep import Sweep, Trial

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.webhooks import DeliveryRow, WebhookRow
-from orchestrator.domain.job import IdempotencyKey
+from orchestrator.domain.idempotency import IdempotencyKey
 from orchestrator.domain.ports import AlreadyThere
 from orchestrator.domain.webhooks.webhook import Webhook
 

@@ -12,6 +12,7 @@ from orchestrator.db.tables import (
     models,
     outbox,
     quotas,
+    requests,
     sweeps,
     webhooks,
     workers,
@@ -22,5 +23,5 @@ metadata = Base.metadata
 
 __all__ = [
     "attempts", "audit", "datasets", "dependencies", "history", "jobs", "keys", "lanes",
-    "metadata", "models", "outbox", "quotas", "sweeps", "webhooks", "workers",
+    "metadata", "models", "outbox", "quotas", "requests", "sweeps", "webhooks", "workers",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from orchestrator.domain.job import IdempotencyKey
+from orchestrator.domain.idempotency import IdempotencyKey
 
 
 @dataclass(frozen=True, slots=True)

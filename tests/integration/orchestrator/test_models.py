@@ -166,14 +166,16 @@ def test_a_tiny_model_is_a_job_of_the_training_service(registry: Registry) -> No
 def test_versions_made_by_jobs_are_numbered_once_each(registry: Registry) -> None:
     def add(job_id: str, adapter: str) -> ModelVersion:
         return registry.wiring.units.write(
-            lambda uow: uow.models.add_version(
-                name="tuned",
-                base="a" * 64,
-                adapter=adapter,
-                template="default",
-                parameters=6,
-                base_model="base@1",
-                job_id=job_id,
+            lambda uow: (
+                uow.models.add_version(
+                    name="tuned",
+                    base="a" * 64,
+                    adapter=adapter,
+                    template="default",
+                    parameters=6,
+                    base_model="base@1",
+                    job_id=job_id,
+                ).model
             )
         )
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchestrator.domain.idempotency import request_hash
 from orchestrator.domain.submission import (
     Named,
     analysis_submission,
@@ -10,7 +11,6 @@ from orchestrator.domain.submission import (
     require_format,
     training_submission,
 )
-from orchestrator.operations.submit import request_hash
 from shared.contracts.analysis import AnalysisSpec
 from shared.contracts.datasets import DatasetFormat
 from shared.contracts.evaluation import EvaluationSpec
