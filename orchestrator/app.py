@@ -35,8 +35,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             stack.push_async_callback(client.close)
         stack.push_async_callback(wiring.egress.close)
         tasks = ("reconciler", wiring.reconciler.run), ("outbox", wiring.relay.run), ("webhooks", wiring.courier.run)
-        await stack.enter_async_context(running(*tasks, ("sweeps", wiring.sweeper.run), ("census", wiring.census.run)))
-        await stack.enter_async_context(running(("lanes", wiring.lanes.run)))
+        erasing = ("deletions", wiring.eraser.run), ("retention", wiring.retirement.run)
+        slow = ("sweeps", wiring.sweeper.run), ("census", wiring.census.run), ("lanes", wiring.lanes.run)
+        await stack.enter_async_context(running(*tasks, *erasing, *slow))
         yield
 
 

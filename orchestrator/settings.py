@@ -63,6 +63,8 @@ class OrchestratorSettings(ServiceSettings):
     """Wait before the first automatic retry; doubles with each."""
     drain_patience_s: float = Field(default=30.0, ge=0)
     """How long a finished job waits for its last events before it says so."""
+    job_retention_days: float | None = Field(default=None, ge=0)
+    """Jobs that ended longer ago are deleted, unless they made a model or others wait for them; none when empty."""
     outbox_kept_days: int = Field(default=7, ge=1)
     """Sent events are kept this long for inspection."""
     egress_allow: str = ""

@@ -26,11 +26,13 @@ from orchestrator.operations.webhooks import WebhookDesk
 from orchestrator.reconciler.advance import Advance
 from orchestrator.reconciler.bells import Bells
 from orchestrator.reconciler.courier import Courier
+from orchestrator.reconciler.deletions import Eraser
 from orchestrator.reconciler.gauges import Census
 from orchestrator.reconciler.lane_keeper import LaneKeeper
 from orchestrator.reconciler.leases import Leases
 from orchestrator.reconciler.loop import Reconciler
 from orchestrator.reconciler.outbox import Relay
+from orchestrator.reconciler.retirement import Retirement
 from orchestrator.reconciler.sweeps import Sweeper
 from orchestrator.settings import OrchestratorSettings
 from shared.datasets.limits import Limits
@@ -70,6 +72,8 @@ class Wiring:
     reconciler: Reconciler
     relay: Relay
     courier: Courier
+    eraser: Eraser
+    retirement: Retirement
     sweeper: Sweeper
     census: Census
     lanes: LaneKeeper
@@ -122,6 +126,8 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
         relay=Relay(units, peers, clock, bells.outbox),
         courier=Courier(units, egress, sealer, clock, bells.courier, owner_of(settings), patience),
         sweeper=Sweeper(units, clock, settings.outbox_kept_days, settings.webhook_kept_days),
+        eraser=Eraser(units, peers, clock, bells.deletions),
+        retirement=Retirement(units, clock, bells, settings.job_retention_days),
         census=Census(units, clock),
         lanes=LaneKeeper(units),
     )  # fmt: skip

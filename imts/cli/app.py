@@ -8,7 +8,7 @@ from imts.cli.artifacts import artifacts
 from imts.cli.backup import backup, restore
 from imts.cli.datasets import datasets
 from imts.cli.doctor import doctor
-from imts.cli.jobs import clone, jobs, pause, resume, retry, stop
+from imts.cli.jobs import clone, delete, jobs, pause, resume, retry, stop
 from imts.cli.logs import logs
 from imts.cli.models import models
 from imts.cli.submit import analyse, evaluate, train
@@ -46,6 +46,7 @@ for command in (
     resume,
     retry,
     clone,
+    delete,
     logs,
     artifacts,
     sync,

@@ -1,4 +1,4 @@
-"""`imts jobs`, and the verbs that change one or make another of it: stop, pause, resume, retry, clone."""
+"""`imts jobs`, and the verbs that change one or make another of it: stop, pause, resume, retry, clone, delete."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from imts.cli.connecting import connect
 from imts.cli.fields import Fields, read_fields
-from imts.cli.output import AsJson, JobArgument, print_json, print_table, shown
+from imts.cli.output import AsJson, JobArgument, Yes, print_json, print_table, shown
 from shared.contracts.analysis import AnalysisSpec
 from shared.contracts.base import Contract
 from shared.contracts.evaluation import EvaluationSpec
@@ -87,6 +87,16 @@ def retry(
     """Start a new job with the spec of an ended one."""
     with connect() as client:
         show_job(client.jobs.retry(job, suggested=suggested), as_json=as_json)
+
+
+def delete(job: JobArgument, yes: Yes = False) -> None:
+    """Delete a job that is over, with its checkpoints and its log; models and data sets stay."""
+    with connect() as client:
+        found = client.jobs.get(job)
+        if not yes:
+            typer.confirm(f"Delete the {found.status} {found.kind} job {job}?", abort=True, err=True)
+        client.jobs.delete(job)
+    print(f"{job} is deleted")
 
 
 def clone(job: JobArgument, fields: Fields = None, as_json: AsJson = False) -> None:

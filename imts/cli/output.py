@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable JSON on stdout, and nothing else there.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, as `imts jobs` lists it.")]
 
 

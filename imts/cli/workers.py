@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from imts.cli.connecting import connect
-from imts.cli.output import AsJson, print_json, print_table
+from imts.cli.output import AsJson, Yes, print_json, print_table
 from shared.contracts.workers import WorkerView
 
 workers = typer.Typer(no_args_is_help=True, help="List the workers; drain, forget or admit one.")
@@ -48,7 +48,7 @@ def drain(name: Name, as_json: AsJson = False) -> None:
 @workers.command()
 def forget(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Count a worker as gone for good: its attempts are lost, and new ones start elsewhere.

@@ -65,6 +65,10 @@ class Jobs:
         """Ask a job to stop; it saves a checkpoint first."""
         return self._transport.post(f"/api/jobs/{job_id}/stop", JobView)
 
+    def delete(self, job_id: str) -> None:
+        """Delete a job that is over, with its checkpoints and its log."""
+        self._transport.delete(f"/api/jobs/{job_id}")
+
     def retry(self, job_id: str, *, suggested: bool = False) -> JobView:
         """Start a new job with the spec of an ended one, mended as its failure suggests if asked."""
         query = "?suggested=true" if suggested else ""

@@ -39,6 +39,7 @@ from orchestrator.domain.submission import (
 )
 from orchestrator.operations.artifacts import artifacts_of
 from orchestrator.operations.clone import clone_job
+from orchestrator.operations.delete import delete_job
 from orchestrator.operations.events import read_events
 from orchestrator.operations.find import find_attempts, find_explained, find_history
 from orchestrator.operations.list import list_jobs
@@ -146,6 +147,11 @@ def _add_wishes(routes: APIRouter, kind: JobKind | None) -> None:
     add("stop", stop_job, "Stop it; what was done so far stays.")
     add("pause", pause_job, "Pause it at a checkpoint.")
     add("resume", resume_job, "Go on from the newest checkpoint.")
+
+    @routes.delete("/{job_id}", status_code=204)
+    def delete(job_id: str, units: Units, signals: SignalsDep, clock: Clocked, caller: CallerDep) -> None:
+        """Delete a job that is over, with its attempts, checkpoints and log; models and data sets stay."""
+        delete_job(units, signals, job_id, kind, By(caller.name, clock.now()))
 
     @routes.post("/{job_id}/retry", status_code=202)
     async def retry(

@@ -3,6 +3,7 @@
 from orchestrator.clients.readiness import state_of
 from shared.contracts.events import AppendRequest, EventPage, ProducerMark, SealRequest
 from shared.contracts.jobs import PeerState
+from shared.contracts.work import Removed
 from shared.kit.peer import PeerClient
 
 
@@ -25,3 +26,6 @@ class HttpStream:
     async def events(self, topic: str, after: int, limit: int) -> EventPage:
         query = {"after": after, "limit": limit}
         return await self._client.call("GET", f"/v1/topics/{topic}/events", EventPage, query=query)
+
+    async def remove(self, topic: str) -> None:
+        await self._client.call("DELETE", f"/v1/topics/{topic}", Removed)

@@ -2,7 +2,7 @@
 
 from orchestrator.clients.readiness import state_of
 from shared.contracts.jobs import LogPage, PeerState
-from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control
+from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control, Removed
 from shared.kit.peer import PeerClient
 
 
@@ -28,6 +28,9 @@ class HttpWorker:
     async def log(self, attempt_id: str, offset: int, limit: int) -> LogPage:
         query = {"offset": offset, "limit": limit}
         return await self._client.call("GET", f"/jobs/{attempt_id}/log", LogPage, query=query)
+
+    async def remove(self, attempt_id: str) -> None:
+        await self._client.call("DELETE", f"/jobs/{attempt_id}", Removed)
 
     async def capacity(self) -> Capacity:
         return await self._client.call("GET", "/capacity", Capacity)

@@ -12,6 +12,7 @@ from orchestrator.db.repositories.attempts import SqlAttempts
 from orchestrator.db.repositories.audit import SqlAudit
 from orchestrator.db.repositories.census import SqlCensus
 from orchestrator.db.repositories.datasets import SqlDatasets
+from orchestrator.db.repositories.deletions import SqlDeletions
 from orchestrator.db.repositories.deliveries import SqlDeliveries
 from orchestrator.db.repositories.history import SqlHistory
 from orchestrator.db.repositories.jobs import SqlJobs
@@ -72,6 +73,10 @@ class SqlUnitOfWork:
     @cached_property
     def requests(self) -> SqlRequests:
         return SqlRequests(self._session)
+
+    @cached_property
+    def deletions(self) -> SqlDeletions:
+        return SqlDeletions(self._session)
 
     @cached_property
     def sweeps(self) -> SqlSweeps:

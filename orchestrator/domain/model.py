@@ -70,6 +70,10 @@ class ModelRepository(Protocol):
         """The version with exactly these weights from this job: the one there is, else the next number."""
         ...
 
+    def of_job(self, job_id: str) -> list[ModelVersion]:
+        """Those that a job made."""
+        ...
+
     def page(self, before: str | None, limit: int) -> list[ModelVersion]:
         """Newest first, those with ids below `before`."""
         ...

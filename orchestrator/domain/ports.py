@@ -9,6 +9,7 @@ from orchestrator.domain.access import KeyRepository
 from orchestrator.domain.audit import AuditRepository
 from orchestrator.domain.census import CensusRepository
 from orchestrator.domain.dataset import DatasetRepository
+from orchestrator.domain.deletion import DeletionRepository
 from orchestrator.domain.idempotency import RequestRepository
 from orchestrator.domain.job import Attempt, HistoryEntry, Job, Leased, NewJob
 from orchestrator.domain.model import ModelRepository
@@ -177,6 +178,9 @@ class UnitOfWork(Protocol):
     def workers(self) -> WorkerRepository: ...
 
     @property
+    def deletions(self) -> DeletionRepository: ...
+
+    @property
     def keys(self) -> KeyRepository: ...
 
     @property
@@ -224,6 +228,10 @@ class WorkerPeer(Peer, Protocol):
 
     async def capacity(self) -> Capacity: ...
 
+    async def remove(self, attempt_id: str) -> None:
+        """Delete what it left; idempotent. Conflict while it lives or its log is not all told."""
+        ...
+
 
 class StreamPeer(Peer, Protocol):
     """The event log."""
@@ -235,6 +243,10 @@ class StreamPeer(Peer, Protocol):
         ...
 
     async def events(self, topic: str, after: int, limit: int) -> EventPage: ...
+
+    async def remove(self, topic: str) -> None:
+        """Delete the log for good; idempotent. Nothing is appended to it any more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +297,10 @@ class Signals(Protocol):
 
     def job_changed(self, job_id: str) -> None:
         """Something about this job was committed."""
+        ...
+
+    def job_deleted(self) -> None:
+        """Something was committed that workers and log still have to hear of."""
         ...
 
     def outbox_grew(self) -> None:

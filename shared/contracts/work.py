@@ -212,6 +212,12 @@ class Capacity(WireModel):
     free_memory_gb: Number = 0.0
 
 
+class Removed(WireModel):
+    """What is not, or no longer, at a worker or in the log."""
+
+    name: str
+
+
 class Hint(WireModel):
     """A worker's nudge: look at this job now."""
 

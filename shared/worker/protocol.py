@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Query, Request, Response
 
 from shared.contracts.base import AttemptId
 from shared.contracts.jobs import LogPage
-from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control, ExitReport
+from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control, ExitReport, Removed
 from shared.kit.application import Caller, api_router
 from shared.kit.auth import require_service
 from shared.kit.errors import InvalidRequest
@@ -74,6 +74,13 @@ def preempt(attempt_id: Id, worker: AtWork) -> AttemptView:
 def result(attempt_id: Id, worker: AtWork) -> ExitReport:
     """How an attempt ended."""
     return worker.result(attempt_id)
+
+
+@protocol.delete("/jobs/{attempt_id}")
+def remove(attempt_id: Id, worker: AtWork) -> Removed:
+    """Delete what an attempt left, with the last one the job's checkpoints; one that is not here is gone already."""
+    worker.remove(attempt_id)
+    return Removed(name=attempt_id)
 
 
 @protocol.get("/jobs/{attempt_id}/log")

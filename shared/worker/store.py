@@ -1,12 +1,14 @@
 """The attempts of one worker, as folders on its disk."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 from shared.contracts.work import AttemptSpec, ExitReport
 from shared.kit.errors import Conflict, ImtsError, NotFound, RateLimited
-from shared.kit.files import write_atomic
+from shared.kit.files import fsync, write_atomic
 from shared.worker.folder import AttemptFolder, read_json
 
 _READ_BACK_BYTES = 4
@@ -18,6 +20,8 @@ class AttemptStore:
     def __init__(self, data_dir: Path) -> None:
         self._jobs = data_dir.resolve() / "jobs"
         self._jobs.mkdir(parents=True, exist_ok=True)
+        self._discarded = data_dir.resolve() / "discarded"
+        self._discarded.mkdir(exist_ok=True)
 
     def folder(self, attempt_id: str) -> AttemptFolder:
         """Where an attempt lies or would lie."""
@@ -64,6 +68,26 @@ class AttemptStore:
         """The refusal that was written down, to be said again."""
         said = read_json(folder.refused)
         return None if said is None else RateLimited(said["message"], code=said["code"], retry_after_s=1)
+
+    def discard(self, folder: AttemptFolder) -> None:
+        """Take an attempt away, and with the last one all that its job has here; `empty` then frees the disk.
+
+        A rename each: whoever dies in between leaves nothing half there, and may be asked again.
+        """
+        self._rename_away(folder.path)
+        job = folder.path.parent
+        if job.is_dir() and not any(path.name.isdigit() for path in job.iterdir()):
+            self._rename_away(job)
+
+    def _rename_away(self, path: Path) -> None:
+        if path.is_dir():
+            path.rename(self._discarded / token_hex(8))
+            fsync(path.parent)
+
+    def empty(self) -> None:
+        """Delete what was discarded; slow, safe to run twice at once."""
+        for path in self._discarded.iterdir():
+            shutil.rmtree(path, ignore_errors=True)
 
     def check_same(self, folder: AttemptFolder, spec: AttemptSpec) -> None:
         """Refuse another job under an id that is taken; the trace context may differ."""

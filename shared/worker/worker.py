@@ -67,6 +67,7 @@ class Worker:
 
     def recover(self) -> list[AttemptFolder]:
         """Take up what an earlier process of this service left; answers the attempts still to be reported."""
+        self.store.empty()
         with self._turn:
             found = list(self.store.unfinished())
             self._living = {folder.attempt_id: folder for folder in found if not folder.exit.exists()}
@@ -170,6 +171,18 @@ class Worker:
             was_never_started = not folder.shepherd.exists() and self._end(folder, Remains())
         if was_never_started:
             self._on_change(folder)
+
+    def remove(self, attempt_id: str) -> None:
+        """Delete what an attempt left; Conflict while it lives, which a stop ends, or while its log is not all told."""
+        with self._turn:
+            folder = self.store.folder(attempt_id)
+            if attempt_id in self._living:
+                self.control(attempt_id, Control.STOP)
+                raise Conflict(f"attempt {attempt_id} is still alive here; it was told to stop", code="attempt_alive")
+            if folder.spec.exists() and not folder.reported.exists():
+                raise Conflict(f"the log has not heard all of attempt {attempt_id}", code="attempt_not_reported")
+            self.store.discard(folder)
+        self.store.empty()
 
     def drain(self) -> None:
         """Refuse new attempts and preempt the living ones."""

@@ -218,3 +218,29 @@ def test_a_seal_stands_and_tells_what_is_missing(stream: Ask) -> None:
 def test_an_attempt_that_never_ran_is_drained_at_nothing(stream: Ask) -> None:
     job_id = new_id("job")
     assert stream(lambda peer: peer.seal(f"job:{job_id}", f"{job_id}.1", 0)).is_drained
+
+
+def test_a_living_attempt_is_not_removed_and_an_unknown_one_is_gone_already(worker: Ask) -> None:
+    spec = a_spec()
+    worker(lambda peer: peer.remove(spec.attempt_id))
+    worker(lambda peer: peer.start(spec))
+    with pytest.raises(Conflict) as refusal:
+        worker(lambda peer: peer.remove(spec.attempt_id))
+    assert refusal.value.code == "attempt_alive"
+    _stop(worker, spec)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_removed_log_takes_nothing_and_shows_nothing(stream: Ask, count: int) -> None:
+    topic = f"job:{new_id('job')}"
+    if count:
+        stream(lambda peer: peer.append(topic, some_events(1, count)))
+    for _ in range(2):
+        stream(lambda peer: peer.remove(topic))
+    with pytest.raises(ProducerSealed):
+        stream(lambda peer: peer.append(topic, some_events(count + 1, 1)))
+    with pytest.raises(ProducerSealed):
+        stream(lambda peer: peer.seal(topic, "job.1", 0))
+    with pytest.raises(NotFound) as refusal:
+        stream(lambda peer: peer.events(topic, 0, 10))
+    assert refusal.value.code == "topic_deleted"

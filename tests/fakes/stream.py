@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from shared.contracts.events import AppendRequest, Event, EventPage, NewEvent, ProducerMark
 from shared.contracts.jobs import PeerState
-from shared.kit.errors import PeerUnavailable, ProducerSealed, SequenceGap
+from shared.kit.errors import NotFound, PeerUnavailable, ProducerSealed, SequenceGap
 
 
 class FakeStream:
@@ -17,6 +17,7 @@ class FakeStream:
         self.loses_answers = False
         self.blocked_topics: set[str] = set()
         self.appends = 0
+        self.removed: list[str] = []
 
     async def state(self) -> PeerState:
         return PeerState(name="stream", url="memory:", is_ready=not self.is_silent, version="0")
@@ -25,6 +26,10 @@ class FakeStream:
         if self.is_silent or self.loses_answers:
             raise PeerUnavailable("stream did not answer")
 
+    def _check_is_there(self, topic: str) -> None:
+        if topic in self.removed:
+            raise ProducerSealed("the log was deleted", details={"is_deleted": True})
+
     def mark(self, topic: str, producer: str) -> ProducerMark:
         """How far a producer is."""
         return self.marks.get((topic, producer), ProducerMark(producer=producer))
@@ -32,6 +37,7 @@ class FakeStream:
     async def append(self, topic: str, request: AppendRequest) -> ProducerMark:
         if self.is_silent:
             self._answer()
+        self._check_is_there(topic)
         self.appends += 1
         mark = self.mark(topic, request.producer)
         if request.first_seq > mark.accepted_through + 1:
@@ -48,6 +54,7 @@ class FakeStream:
 
     async def seal(self, topic: str, producer: str, at: int) -> ProducerMark:
         self._answer()
+        self._check_is_there(topic)
         mark = self.mark(topic, producer)
         if mark.sealed_at is None:
             mark = mark.model_copy(update={"sealed_at": max(at, mark.accepted_through)})
@@ -56,6 +63,8 @@ class FakeStream:
 
     async def events(self, topic: str, after: int, limit: int) -> EventPage:
         self._answer()
+        if topic in self.removed:
+            raise NotFound("the log was deleted", code="topic_deleted")
         told = self.events_of[topic]
         shown = told[after : after + limit]
         return EventPage(
@@ -65,6 +74,13 @@ class FakeStream:
             ],
             has_more=len(told) > after + limit,
         )
+
+    async def remove(self, topic: str) -> None:
+        if self.is_silent:
+            self._answer()
+        self.events_of.pop(topic, None)
+        self.removed.append(topic)
+        self._answer()
 
     def phases(self, job_id: str) -> list[str]:
         """The phases that the log tells of, in order."""

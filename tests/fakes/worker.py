@@ -29,6 +29,7 @@ class FakeWorker:
         self.controls: list[tuple[str, Control]] = []
         self.starts: list[str] = []
         self.looks = 0
+        self.removed: list[str] = []
         self.is_silent = False
         self.loses_answers = False
         """Requests arrive, answers do not."""
@@ -107,6 +108,17 @@ class FakeWorker:
         text = f"output of {attempt_id}\n"[offset : offset + limit]
         number = int(attempt_id.rpartition(".")[2])
         return LogPage(attempt=number, offset=offset, next_offset=offset + len(text), text=text, is_complete=False)
+
+    async def remove(self, attempt_id: str) -> None:
+        if self.is_silent:
+            self._answer()
+        view = self.views.get(attempt_id)
+        if view is not None and view.exit is None:
+            raise Conflict("it lives", code="attempt_alive")
+        self.specs.pop(attempt_id, None)
+        self.views.pop(attempt_id, None)
+        self.removed.append(attempt_id)
+        self._answer()
 
     def run(self, attempt_id: str, progress: Progress | None = None) -> None:
         """The attempt runs, this far."""

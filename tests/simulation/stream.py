@@ -81,6 +81,9 @@ class SimulatedStream:
     async def events(self, topic: str, after: int, limit: int) -> EventPage:
         raise NotImplementedError("no loop reads the log")
 
+    async def remove(self, topic: str) -> None:
+        raise NotImplementedError("nothing simulated deletes")
+
 
 def _entry(event: NewEvent) -> Entry:
     ends = event.data.get("to") in TERMINAL

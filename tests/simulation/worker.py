@@ -137,6 +137,9 @@ class SimulatedWorker:
     async def log(self, attempt_id: str, offset: int, limit: int) -> LogPage:
         raise NotImplementedError("no loop reads output")
 
+    async def remove(self, attempt_id: str) -> None:
+        raise NotImplementedError("nothing simulated deletes")
+
     async def _run(self, folder: Folder) -> None:
         """The engine: a few events, then one of the ways to end."""
         for _ in range(self.chance.rng.randint(1, 6)):

@@ -81,6 +81,10 @@ class SqlModels:
         self._session.flush()
         return AddedModel(_to_domain(added), is_new=True)
 
+    def of_job(self, job_id: str) -> list[ModelVersion]:
+        rows = select(ModelVersionRow).where(ModelVersionRow.job_id == job_id)
+        return [_to_domain(row) for row in self._session.scalars(rows)]
+
     def page(self, before: str | None, limit: int) -> list[ModelVersion]:
         rows = select(ModelVersionRow).order_by(ModelVersionRow.model_id.desc()).limit(limit)
         if before is not None:

@@ -4,6 +4,7 @@ from orchestrator.db.tables import (
     attempts,
     audit,
     datasets,
+    deletions,
     dependencies,
     history,
     jobs,
@@ -22,6 +23,7 @@ from orchestrator.db.tables.base import Base
 metadata = Base.metadata
 
 __all__ = [
-    "attempts", "audit", "datasets", "dependencies", "history", "jobs", "keys", "lanes",
+    "attempts", "audit", "datasets", "deletions", "dependencies", "history", "jobs", "keys", "lanes",
+    "metadata", "models", "outbox", "quotas", "requests", "sweeps", "webhooks", "workers",
     "metadata", "models", "outbox", "quotas", "requests", "sweeps", "webhooks", "workers",
 ]  # fmt: skip

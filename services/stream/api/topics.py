@@ -1,5 +1,7 @@
 """The log over REST: append, seal, marks, pages."""
 
+from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -11,6 +13,7 @@ from services.stream.dependencies import AfterSeq, Limit, ProducerPath, TheStrea
 from services.stream.intake import JSON, LINES, Numbering
 from services.stream.log.meters import counting_refusals
 from services.stream.log.numbering import Seal
+from services.stream.log.retention import delete_whole
 from shared.contracts.events import (
     MAX_SEQ,
     AppendRequest,
@@ -20,6 +23,7 @@ from shared.contracts.events import (
     ProducerMark,
     SealRequest,
 )
+from shared.contracts.work import Removed
 from shared.kit.application import Caller, api_router
 from shared.kit.auth import require_service
 
@@ -59,6 +63,14 @@ def read(topic: TopicPath, stream: TheStream, after: AfterSeq = 0, limit: Limit 
     # Joined as stored: parsing a thousand events only to print them again would cost more than the query.
     data = ",".join(record.body for record in records)
     return Response(f'{{"data":[{data}],"has_more":{str(has_more).lower()}}}', media_type="application/json")
+
+
+@routes.delete("")
+def remove(topic: TopicPath, caller: Caller, stream: TheStream) -> Removed:
+    """Delete the log of a deleted job for good: whoever follows it is told `reset`, whoever writes is refused."""
+    require_service(caller)
+    stream.log.write(partial(delete_whole, topic=topic, now=datetime.now(UTC)))
+    return Removed(name=topic)
 
 
 @routes.get("/producers/{producer}")

@@ -31,5 +31,6 @@ def read_kept(session: Session, topic: str) -> Kept:
     if row is None:
         return Kept()
     if row.state in tables.GONE:
-        raise NotFound(f"the log of {topic} was deleted under its project's retention policy", code="topic_deleted")
+        why = "with its job or under its project's retention policy"
+        raise NotFound(f"the log of {topic} was deleted, {why}", code="topic_deleted")
     return Kept(row.last_seq, row.compacted_through, row.curve_width, row.ended_at)

@@ -109,9 +109,9 @@ def seal(producer: ProducerState, at: int) -> None:
 
 
 def deleted() -> ProducerSealed:
-    """What a log that retention took away has to say to whoever writes."""
+    """What a log that was taken away has to say to whoever writes."""
     return ProducerSealed(
-        "the log was deleted under its project's retention policy; nothing more is accepted",
+        "the log was deleted, with its job or under its project's retention policy; nothing more is accepted",
         details={"is_ended": True, "is_deleted": True},
     )
 

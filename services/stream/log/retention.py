@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from services.stream.log import tables
 from services.stream.log.entries import dump
-from services.stream.log.tables import DELETED, DELETING, THINNED, THINNING, WHOLE
+from services.stream.log.tables import DELETED, DELETING, GONE, NEW_TOPICS, THINNED, THINNING, WHOLE
 from shared.contracts.events import COMPACTED
 from shared.contracts.retention import RetentionPolicy
 
@@ -83,13 +83,27 @@ def delete_slice(session: Session, due: Due, now: datetime) -> bool:
     if row.state != DELETING:
         if not _is_due(session, row, due, now):
             return False
-        _set(session, due.topic, state=DELETING, figures=None, compacted_through=row.last_seq)
-        session.execute(delete(tables.producers).where(tables.producers.c.topic == due.topic))
+        _begin_deletion(session, row)
         return True
     if _delete_events(session, due.topic, row.last_seq) or _delete_curves(session, due.topic, None):
         return True
     _set(session, due.topic, state=DELETED)
     return False
+
+
+def delete_whole(session: Session, topic: str, now: datetime) -> None:
+    """Delete the log of a job that was deleted, whatever the policy says; one that never was takes no event either."""
+    fresh = {"topic": topic, "last_seq": 0, "is_ended": True, "state": DELETED, "updated_at": now}
+    session.execute(NEW_TOPICS, fresh)
+    row = lock_topic(session, topic)
+    if row is not None and row.state not in GONE:
+        _begin_deletion(session, row)
+
+
+def _begin_deletion(session: Session, row: Row[Any]) -> None:
+    """From here on the log takes no event and shows none; the sweep takes its rows away."""
+    _set(session, row.topic, state=DELETING, is_ended=True, figures=None, compacted_through=row.last_seq)
+    session.execute(delete(tables.producers).where(tables.producers.c.topic == row.topic))
 
 
 def _set(session: Session, topic: str, **values: Any) -> None:

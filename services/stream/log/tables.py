@@ -1,6 +1,6 @@
 """The log's tables."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, insert
 from sqlalchemy.dialects import mysql
 
 from shared.kit.sql import JsonText, UtcDateTime, ascii_column, exact_column, new_metadata
@@ -26,6 +26,9 @@ topics = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Index("ix_topics_retention", "state", "project", "ended_at"),
 )
+
+NEW_TOPICS = insert(topics).prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")
+"""For those that are not there yet."""
 
 retention = Table(
     "retention",

@@ -16,7 +16,7 @@ from orchestrator.db.engine import MIGRATIONS
 from orchestrator.domain.job import Attempt, HistoryEntry, Job
 from orchestrator.domain.ports import Peers, UnitOfWork
 from orchestrator.domain.submission import training_submission
-from orchestrator.operations.submit import Requester
+from orchestrator.operations.requester import Requester
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.wiring import Wiring, build_wiring
 from shared.contracts.events import AppendRequest, ProducerMark

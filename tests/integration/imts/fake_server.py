@@ -71,7 +71,7 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
             else:
                 send(self, answer)
 
-        do_GET = do_POST = _answer  # noqa: N815 - the names http.server calls
+        do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - the names http.server calls
 
     return Handler
 

@@ -176,6 +176,24 @@ def test_a_retry_as_suggested_asks_for_it(server: FakeServer) -> None:
     assert server.asked[0].query == {"suggested": "true"}
 
 
+def test_a_job_is_deleted_when_its_owner_says_yes(server: FakeServer) -> None:
+    server.answers["GET", f"/api/jobs/{JOB_ID}"] = job_view("stopped")
+    server.answers["DELETE", f"/api/jobs/{JOB_ID}"] = 204, b""
+    assert imts(server.url, "delete", JOB_ID).returncode != 0
+    assert [asked.method for asked in server.asked] == ["GET"]
+    done = imts(server.url, "delete", JOB_ID, "--yes")
+    assert (done.returncode, done.stdout) == (0, f"{JOB_ID} is deleted\n")
+    assert [asked.method for asked in server.asked] == ["GET", "GET", "DELETE"]
+
+
+def test_a_job_that_must_stay_says_why(server: FakeServer) -> None:
+    server.answers["GET", f"/api/jobs/{JOB_ID}"] = job_view("running")
+    server.answers["DELETE", f"/api/jobs/{JOB_ID}"] = 409, problem("job_running", "stop it first")
+    refused = imts(server.url, "delete", JOB_ID, "-y")
+    assert refused.returncode == 2
+    assert "stop it first" in refused.stderr
+
+
 def test_logs_are_followed_through_a_second_attempt_to_the_end(server: FakeServer) -> None:
     def page(attempt: int, offset: int, text: str, *, is_complete: bool) -> dict[str, object]:
         end = offset + len(text)

@@ -59,6 +59,9 @@ class StreamCaller:
     def seal(self, job: str, producer: str, at: int) -> httpx.Response:
         return self.http.put(f"/v1/topics/job:{job}/producers/{producer}/seal", json={"at": at})
 
+    def delete(self, job: str) -> httpx.Response:
+        return self.http.delete(f"/v1/topics/job:{job}")
+
     def mark(self, job: str, producer: str) -> Any:
         return self.http.get(f"/v1/topics/job:{job}/producers/{producer}").json()
 

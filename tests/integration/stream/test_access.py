@@ -63,6 +63,13 @@ def test_a_person_appends_under_a_name_of_their_own(person: StreamCaller) -> Non
     assert [event["seq"] for event in person.log(job)] == [1]
 
 
+def test_a_person_cannot_delete_a_log(person: StreamCaller) -> None:
+    job = new_job()
+    person.append(job, "my-script", 1, metrics(1))
+    assert code_of(person.delete(job)) == (403, "forbidden")
+    assert [event["seq"] for event in person.log(job)] == [1]
+
+
 def test_a_person_cannot_speak_for_the_mesh(person: StreamCaller) -> None:
     job = new_job()
     assert code_of(person.append(job, "orchestrator", 1, metrics(1))) == (403, "forbidden")

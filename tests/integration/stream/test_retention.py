@@ -19,7 +19,7 @@ def test_a_log_is_kept_until_its_project_says_otherwise_and_time_has_come(book: 
     assert book.sweep(days=6.9) == 0
     assert len(book.events(old)) == 13
     assert book.sweep(days=7.1) == 1
-    with pytest.raises(NotFound, match="deleted under its project's retention policy"):
+    with pytest.raises(NotFound, match="deleted, with its job or under its project's retention policy"):
         book.events(old)
     assert len(book.events(other)) == 13
     book.rule("yours", "keep", after_days=0)

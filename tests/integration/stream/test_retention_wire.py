@@ -172,3 +172,21 @@ def test_a_service_killed_in_mid_sweep_goes_on_with_whole_logs(tmp_path: Path) -
     with stream_process(tmp_path, STREAM_RETENTION_SWEEP_S="0.01") as sweeping, StreamCaller(sweeping.url) as caller:
         for job in jobs:
             eventually(lambda job=job: len(caller.log(job)) == 2, within_s=60)  # type: ignore[misc]
+
+
+def test_the_log_of_a_deleted_job_goes_whatever_the_policy_says(swept: StreamCaller) -> None:
+    job = _finished(swept)
+    for _ in range(2):
+        assert swept.delete(job).json() == {"name": f"job:{job}"}
+    reset, end = swept.events(job)
+    assert (reset.event, json.loads(reset.data)["reason"], end.event) == ("reset", "deleted", "stream_end")
+    assert code_of(_page(swept, job)) == (404, "topic_deleted")
+    assert code_of(swept.append(job, f"{job}.1", 1, metrics(1))) == (409, "producer_sealed")
+    assert len(swept.log(_finished(swept))) == STEPS + 2
+
+
+def test_a_log_that_never_was_is_deleted_before_its_first_event(swept: StreamCaller) -> None:
+    job = new_job()
+    assert swept.delete(job).status_code == 200
+    assert code_of(swept.append(job, f"{job}.1", 1, metrics(1))) == (409, "producer_sealed")
+    assert [event.event for event in swept.events(job)] == ["reset", "stream_end"]
