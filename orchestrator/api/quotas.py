@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import Header, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from orchestrator.api.audit import view_of
 from orchestrator.dependencies import CallerDep, Clocked, Units
@@ -14,14 +14,14 @@ from shared.contracts.base import Name
 from shared.contracts.quotas import QuotaList, QuotaSpec, QuotaView
 from shared.kit.application import api_router
 from shared.kit.auth import require_admin
+from shared.kit.preconditions import IfMatch, tell_tag
 
 routes = api_router("/api/quotas", "quotas")
 ProjectName = Annotated[Name, Path()]
-IfMatch = Annotated[str | None, Header(alias="If-Match", pattern=r'^"[0-9]{1,9}"$', description="`ETag` that was read")]
 
 
 def _answer(quota: Quota, response: Response) -> QuotaView:
-    response.headers["etag"] = f'"{quota.version}"'
+    tell_tag(response, quota.version)
     return _view(quota)
 
 
@@ -53,8 +53,7 @@ def put(
 ) -> QuotaView:
     """Set the project's bounds; admins only. `If-Match` refuses what somebody else changed meanwhile."""
     require_admin(caller)
-    expected = None if if_match is None else int(if_match.strip('"'))
-    return _answer(set_quota(units, project, spec, caller.name, clock.now(), expected), response)
+    return _answer(set_quota(units, project, spec, caller.name, clock.now(), if_match), response)
 
 
 @routes.get("/{project}/changes")

@@ -8,7 +8,7 @@ from orchestrator.domain.ports import AlreadyThere, UnitOfWork, UnitsOfWork
 from orchestrator.domain.quota import Quota
 from shared.contracts.base import JsonObject
 from shared.contracts.quotas import QuotaSpec
-from shared.kit.errors import PreconditionFailed
+from shared.kit.preconditions import require_match
 
 
 def subject_of(project: str) -> str:
@@ -17,16 +17,13 @@ def subject_of(project: str) -> str:
 
 
 def set_quota(
-    units: UnitsOfWork, project: str, wanted: QuotaSpec, who: str, now: datetime, expected_version: int | None
+    units: UnitsOfWork, project: str, wanted: QuotaSpec, who: str, now: datetime, if_match: str | None
 ) -> Quota:
     """The quota as it is now; PreconditionFailed when it is not the version that the caller read."""
 
     def write(uow: UnitOfWork) -> Quota:
         before = uow.quotas.hold(project)
-        if expected_version is not None and expected_version != before.version:
-            raise PreconditionFailed(
-                f"the quota of {project} is version {before.version} by now; read it again", param="If-Match"
-            )
+        require_match(if_match, before.version, f"the quota of {project}")
         after = replace(
             before, max_running=wanted.max_running, max_queued=wanted.max_queued,
             version=before.version + 1, updated_at=now, updated_by=who,

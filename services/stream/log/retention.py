@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from services.stream.log import tables
 from services.stream.log.entries import dump
-from services.stream.log.tables import DELETED, DELETING, GONE, NEW_TOPICS, THINNED, THINNING, WHOLE
+from services.stream.log.tables import DELETED, DELETING, GONE, THINNED, THINNING, WHOLE
 from shared.contracts.events import COMPACTED
 from shared.contracts.retention import RetentionPolicy
+from shared.kit.preconditions import require_match
 
 Action = Literal["thin", "delete"]
 _SLICE = 1_000
@@ -34,14 +35,31 @@ def read_policy(session: Session, project: str) -> RetentionPolicy:
     """The project's policy; who has none keeps everything."""
     table = tables.retention
     row = session.execute(select(table.c.action, table.c.after_days).where(table.c.project == project)).one_or_none()
-    return RetentionPolicy() if row is None else RetentionPolicy(action=row.action, after_days=row.after_days)
+    return RetentionPolicy() if row is None else _policy(row)
 
 
-def write_policy(session: Session, project: str, policy: RetentionPolicy, now: datetime) -> None:
-    """Replace the project's policy."""
+def _policy(row: Any) -> RetentionPolicy:
+    return RetentionPolicy(action=row.action, after_days=row.after_days)
+
+
+def tag_of(policy: RetentionPolicy) -> str:
+    """The policy in a word: one that says the same is the same, whoever wrote it."""
+    return f"{policy.action}-{policy.after_days}"
+
+
+def write_policy(
+    session: Session, project: str, policy: RetentionPolicy, now: datetime, if_match: str | None = None
+) -> None:
+    """Replace the project's policy; PreconditionFailed when it is not the one that the caller read."""
     table = tables.retention
-    session.execute(delete(table).where(table.c.project == project))
-    session.execute(insert(table), {"project": project, **policy.model_dump(), "updated_at": now})
+    # Written down first, so that there is a row to hold against others.
+    session.execute(
+        tables.insert_missing(table), {"project": project, **RetentionPolicy().model_dump(), "updated_at": now}
+    )
+    mine = table.c.project == project
+    held = session.execute(select(table.c.action, table.c.after_days).where(mine).with_for_update()).one()
+    require_match(if_match, tag_of(_policy(held)), f"the retention policy of {project}")
+    session.execute(update(table).where(mine).values(**policy.model_dump(), updated_at=now))
 
 
 def find_due(session: Session, now: datetime, limit: int) -> list[Due]:
@@ -94,7 +112,7 @@ def delete_slice(session: Session, due: Due, now: datetime) -> bool:
 def delete_whole(session: Session, topic: str, now: datetime) -> None:
     """Delete the log of a job that was deleted, whatever the policy says; one that never was takes no event either."""
     fresh = {"topic": topic, "last_seq": 0, "is_ended": True, "state": DELETED, "updated_at": now}
-    session.execute(NEW_TOPICS, fresh)
+    session.execute(tables.insert_missing(tables.topics), fresh)
     row = lock_topic(session, topic)
     if row is not None and row.state not in GONE:
         _begin_deletion(session, row)

@@ -1,6 +1,6 @@
 """The log's tables."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, insert
+from sqlalchemy import BigInteger, Boolean, Column, Index, Insert, Integer, Table, Text, insert
 from sqlalchemy.dialects import mysql
 
 from shared.kit.sql import JsonText, UtcDateTime, ascii_column, exact_column, new_metadata
@@ -26,9 +26,6 @@ topics = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Index("ix_topics_retention", "state", "project", "ended_at"),
 )
-
-NEW_TOPICS = insert(topics).prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")
-"""For those that are not there yet."""
 
 retention = Table(
     "retention",
@@ -84,3 +81,8 @@ producers = Table(
     Column("accepted_through", BigInteger, nullable=False),
     Column("sealed_at", BigInteger),
 )
+
+
+def insert_missing(table: Table) -> Insert:
+    """For rows that may be there already: those stay as they are."""
+    return insert(table).prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")

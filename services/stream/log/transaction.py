@@ -25,6 +25,7 @@ _TOPICS = (
     # Sorted, so that two replicas never wait for each other. SQLite has no FOR UPDATE and needs none: BEGIN IMMEDIATE.
     .order_by(_topic.topic).with_for_update()
 )  # fmt: skip
+_NEW_TOPICS = tables.insert_missing(tables.topics)
 _MOVED_TOPICS = update(tables.topics).where(_topic.topic == bindparam("name"))
 _PRODUCERS = select(tables.producers).where(
     tuple_(_producer.topic, _producer.producer).in_(bindparam("keys", expanding=True))
@@ -100,7 +101,7 @@ def _lock(session: Session, topics: Collection[str]) -> dict[str, TopicState]:
         return found
     now = datetime.now(UTC)
     fresh = [{"topic": name, "last_seq": 0, "is_ended": False, "updated_at": now} for name in missing]
-    session.execute(tables.NEW_TOPICS, fresh)
+    session.execute(_NEW_TOPICS, fresh)
     return found | _select_locked(session, missing)
 
 

@@ -1,13 +1,15 @@
 """What retention takes, what it leaves, and what whoever comes back is told, on each database."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 
 import pytest
 
-from services.stream.log.retention import Due
+from services.stream.log.retention import Due, write_policy
 from services.stream.log.thinning import shorten
-from shared.kit.errors import NotFound, ProducerSealed
+from shared.contracts.retention import RetentionPolicy
+from shared.kit.errors import NotFound, PreconditionFailed, ProducerSealed
 from tests.integration.stream.client import new_job
 from tests.integration.stream.logs import CURVES, Book, figures, move, now
 
@@ -137,3 +139,17 @@ def test_a_thinned_log_knows_its_producers_and_a_deleted_one_refuses_them(book: 
             look(job)
     with pytest.raises(NotFound):
         book.drawn(topic, 10)
+
+
+def test_of_many_writers_who_read_the_same_policy_one_wins(book: Book) -> None:
+    def write(days: int) -> bool:
+        policy = RetentionPolicy(action="thin", after_days=days)
+        ours = partial(write_policy, project="p", policy=policy, now=now(), if_match='"keep-30"')
+        try:
+            book.log.write(ours)
+        except PreconditionFailed:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(write, range(100, 116))) == 1

@@ -69,6 +69,18 @@ def test_a_project_that_said_nothing_keeps_everything(swept: StreamCaller) -> No
     assert len(swept.log(_finished(swept))) == STEPS + 2
 
 
+def test_a_policy_on_top_of_somebody_elses_is_refused_when_asked_to(swept: StreamCaller) -> None:
+    path = "/v1/projects/p/retention"
+    first = swept.http.get(path).headers["etag"]
+    mine = swept.http.put(path, json={"action": "thin", "after_days": 9}, headers={"if-match": first})
+    assert (mine.status_code, mine.headers["etag"]) == (200, swept.http.get(path).headers["etag"])
+    stale = swept.http.put(path, json={"action": "delete", "after_days": 1}, headers={"if-match": first})
+    assert (stale.status_code, stale.json()["error"]["param"]) == (412, "If-Match")
+    assert swept.http.get(path).json() == {"action": "thin", "after_days": 9}
+    fresh = swept.http.put(path, json={"action": "delete", "after_days": 1}, headers={"if-match": mine.headers["etag"]})
+    assert fresh.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
