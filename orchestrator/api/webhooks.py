@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Response
 
 from orchestrator.api.pagination import PageSize
-from orchestrator.api.quotas import IfMatch
 from orchestrator.dependencies import CallerDep, Clocked, IdempotencyKeyHeader, Units, WebhookDeskDep
 from orchestrator.domain.audit import By
 from orchestrator.domain.webhooks.delivery import Delivery
@@ -27,6 +26,7 @@ from shared.contracts.webhooks import (
 )
 from shared.kit.application import api_router
 from shared.kit.auth import require_admin
+from shared.kit.preconditions import IfMatch, tell_tag
 
 routes = api_router("/api/webhooks", "webhooks")
 
@@ -43,22 +43,18 @@ Overlap = Annotated[int, Query(ge=0, le=168, alias="overlapHours", description="
 Cursor = Annotated[str | None, Query(pattern=r"^msg-[0-9a-z]{26}$", description="`nextCursor` of the page before")]
 
 
-def _version(if_match: str | None) -> int | None:
-    return None if if_match is None else int(if_match.strip('"'))
-
-
 def _fields(webhook: Webhook) -> dict[str, Any]:
     told = asdict(webhook) | {"enabled": webhook.is_enabled}
     return {name: told[name] for name in WebhookView.model_fields}
 
 
 def _answer(webhook: Webhook, response: Response) -> WebhookView:
-    response.headers["etag"] = f'"{webhook.version}"'
+    tell_tag(response, webhook.version)
     return WebhookView.model_validate(_fields(webhook))
 
 
 def _with_secret(made: Made, response: Response) -> WebhookWithSecret:
-    response.headers["etag"] = f'"{made.webhook.version}"'
+    tell_tag(response, made.webhook.version)
     response.headers["cache-control"] = "no-store"
     return WebhookWithSecret.model_validate(_fields(made.webhook) | {"secret": made.secret})
 
@@ -110,13 +106,13 @@ async def put(
     if_match: IfMatch = None,
 ) -> WebhookView:
     """Change it; enabling it sends what waited. `If-Match` refuses what somebody else changed meanwhile."""
-    return _answer(await desk.change(webhook_id, spec, by, _version(if_match)), response)
+    return _answer(await desk.change(webhook_id, spec, by, if_match), response)
 
 
 @routes.delete("/{webhook_id}", status_code=204)
 def delete(webhook_id: Named, desk: WebhookDeskDep, by: Admin, if_match: IfMatch = None) -> None:
     """Delete it with its messages, sent or not."""
-    desk.delete(webhook_id, by, _version(if_match))
+    desk.delete(webhook_id, by, if_match)
 
 
 @routes.post("/{webhook_id}/rotate")

@@ -13,8 +13,9 @@ from orchestrator.domain.webhooks.webhook import Webhook
 from shared.contracts.base import JsonObject
 from shared.contracts.webhooks import WebhookSpec
 from shared.kit.egress import Egress
-from shared.kit.errors import Conflict, NotFound, PreconditionFailed
+from shared.kit.errors import Conflict, NotFound
 from shared.kit.ids import new_id
+from shared.kit.preconditions import require_match
 from shared.kit.sealing import Sealer
 from shared.kit.signatures import new_secret
 from shared.kit.tasks import in_thread
@@ -47,12 +48,11 @@ def find_webhook(uow: UnitOfWork, webhook_id: str) -> Webhook:
     return webhook
 
 
-def _hold(uow: UnitOfWork, webhook_id: str, expected_version: int | None) -> Webhook:
+def _hold(uow: UnitOfWork, webhook_id: str, if_match: str | None) -> Webhook:
     webhook = uow.webhooks.hold(webhook_id)
     if webhook is None:
         raise webhook_not_found()
-    if expected_version not in (None, webhook.version):
-        raise PreconditionFailed(f"the webhook is version {webhook.version} by now; read it again", param="If-Match")
+    require_match(if_match, webhook.version, "the webhook")
     return webhook
 
 
@@ -123,12 +123,12 @@ class WebhookDesk:
         is_fresh = now - webhook.created_at < _REPLAYED and webhook.earlier_secret is None
         return Made(webhook, self._sealer.unseal(webhook.secret) if is_fresh else None, is_new=False)
 
-    async def change(self, webhook_id: str, spec: WebhookSpec, by: By, expected_version: int | None) -> Webhook:
+    async def change(self, webhook_id: str, spec: WebhookSpec, by: By, if_match: str | None) -> Webhook:
         """The webhook as it is now; enabling one forgets why it was disabled."""
         await self._egress.check(spec.url)
 
         def write(uow: UnitOfWork) -> Webhook:
-            before = _hold(uow, webhook_id, expected_version)
+            before = _hold(uow, webhook_id, if_match)
             after = replace(
                 before, url=spec.url, events=list(spec.events), project=spec.project, is_enabled=spec.enabled,
                 updated_at=by.at, version=before.version + 1,
@@ -143,11 +143,11 @@ class WebhookDesk:
         self._signals.outbox_grew()
         return changed
 
-    def delete(self, webhook_id: str, by: By, expected_version: int | None) -> None:
+    def delete(self, webhook_id: str, by: By, if_match: str | None) -> None:
         """With all its messages, sent or not."""
 
         def write(uow: UnitOfWork) -> None:
-            before = _hold(uow, webhook_id, expected_version)
+            before = _hold(uow, webhook_id, if_match)
             uow.webhooks.delete(webhook_id)
             _audit(uow, by, "delete", before, None)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from sqlalchemy import event
 
-from orchestrator.operations.submit import Requester
+from orchestrator.operations.requester import Requester
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.wiring import build_wiring
 from shared.contracts.sweeps import SweepSpec

@@ -18,7 +18,7 @@ from orchestrator.domain.decisions import Move
 from orchestrator.domain.job import Leased
 from orchestrator.domain.ports import Lease, UnitOfWork, UnitsOfWork
 from orchestrator.domain.queueing.lanes import Lane
-from orchestrator.operations.submit import Requester
+from orchestrator.operations.requester import Requester
 from orchestrator.operations.sweeps import SweepIntake
 from orchestrator.reconciler.record import write_move
 from shared.contracts.jobs import Phase
