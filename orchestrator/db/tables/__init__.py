@@ -25,5 +25,4 @@ metadata = Base.metadata
 __all__ = [
     "attempts", "audit", "datasets", "deletions", "dependencies", "history", "jobs", "keys", "lanes",
     "metadata", "models", "outbox", "quotas", "requests", "sweeps", "webhooks", "workers",
-    "metadata", "models", "outbox", "quotas", "requests", "sweeps", "webhooks", "workers",
 ]  # fmt: skip
