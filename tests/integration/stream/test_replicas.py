@@ -14,6 +14,7 @@ from tests.databases import required_url
 from tests.integration.stream.client import StreamCaller, metrics, new_job, phase
 from tests.integration.stream.conftest import settings_for
 from tests.live_server import live_server
+from tests.own_servers import own_redis
 from tests.waiting import eventually
 
 Pair = tuple[StreamCaller, StreamCaller]
@@ -52,12 +53,13 @@ def test_replicas_with_redis_hear_each_other(database_url: str, tmp_path: Path) 
         _both_write_and_each_hears_all(one, two)
 
 
-@pytest.mark.redis
 def test_redis_wakes_a_replica_long_before_it_would_look_by_itself(tmp_path: Path) -> None:
-    redis_url = required_url("IMTS_TEST_REDIS_URL")
-    with _replicas("", tmp_path, redis_url, poll_s=60, safety_poll_s=60) as (one, two):
+    with (
+        own_redis(tmp_path / "redis") as server,
+        _replicas("", tmp_path / "log", server.url, poll_s=60, safety_poll_s=60) as (one, two),
+    ):
         job = new_job()
-        with Redis.from_url(redis_url) as redis:
+        with Redis.from_url(server.url) as redis:
             eventually(lambda: dict(redis.pubsub_numsub("imts:stream:more"))[b"imts:stream:more"] >= 2)
         with two.listen(job) as events:
             one.append(job, "p", 1, metrics(1))
