@@ -8,6 +8,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO_DATA ?= demo-data
 MINUTES ?= 2
+LANES ?= 2
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,7 +29,7 @@ up: setup ## Keep the mesh running; prints URLs and where the key is
 	exec $(BIN)/imts up $(UP)
 
 test: setup ## Every test: unit, house, contract, integration, end to end, chaos
-	$(BIN)/pytest tests $(PYTEST)
+	$(BIN)/pytest tests -n $(LANES) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: setup ## Style, types and import contracts
 	$(BIN)/ruff check .
