@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from orchestrator.api import audit, datasets, internal, keys, models, quotas, sweeps, system, webhooks, workers
 from orchestrator.api.jobs import job_routers
 from orchestrator.db.engine import migrate
-from orchestrator.domain.ports import Peers
+from orchestrator.domain.peers import Peers
 from orchestrator.operations.keys import preset_key
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.wiring import SERVICE, Wiring, build_wiring

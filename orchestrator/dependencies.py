@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import Depends, Header, Query
 from starlette.requests import HTTPConnection
 
-from orchestrator.domain.ports import Peers, Signals, UnitsOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import Signals, UnitsOfWork
 from orchestrator.operations.datasets import DatasetIntake
 from orchestrator.operations.models import ModelIntake
 from orchestrator.operations.queue import Explainer

@@ -10,7 +10,8 @@ from orchestrator.clients.worker import HttpWorker
 from orchestrator.db.engine import open_database
 from orchestrator.db.unit_of_work import SqlUnitsOfWork
 from orchestrator.domain.decisions import Policy
-from orchestrator.domain.ports import Peers, UnitsOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import UnitsOfWork
 from orchestrator.domain.queueing.board import WorkerBoard
 from orchestrator.domain.queueing.gauge import QueueGauge
 from orchestrator.domain.webhooks.verdicts import Patience

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from orchestrator.domain.ports import Peers, UnitsOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import UnitsOfWork
 from orchestrator.operations.find import find_job
 from shared.contracts.events import EventPage, job_topic
 from shared.contracts.work import JobKind

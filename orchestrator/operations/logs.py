@@ -1,7 +1,8 @@
 """An attempt's output, asked of the worker that holds it."""
 
 from orchestrator.domain.job import Attempt, Job
-from orchestrator.domain.ports import Peers, UnitOfWork, UnitsOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import UnitOfWork, UnitsOfWork
 from orchestrator.operations.find import require_kind
 from shared.contracts.jobs import LogPage
 from shared.contracts.work import JobKind

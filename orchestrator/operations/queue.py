@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain.job import Job
-from orchestrator.domain.ports import Peers, UnitOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import UnitOfWork
 from orchestrator.domain.queueing.board import Standing, WorkerBoard
 from orchestrator.domain.queueing.estimating import typical_s
 from orchestrator.domain.queueing.explaining import Explained, Facts, explain

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from orchestrator.domain.ports import Peers, UnitsOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import UnitsOfWork
 from shared.kit.errors import Unavailable
 from shared.kit.tasks import in_thread
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from orchestrator.domain.ports import Peers
+from orchestrator.domain.peers import Peers
 from shared.contracts.jobs import PeerState, SystemView
 
 

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Mapping
 
 from orchestrator.domain.audit import By, Change
-from orchestrator.domain.ports import AlreadyThere, Peers, Signals, UnitOfWork, UnitsOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import AlreadyThere, Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.workers import Ruling
 from shared.contracts.base import JsonObject
 from shared.contracts.work import Capacity

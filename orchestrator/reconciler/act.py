@@ -3,7 +3,7 @@
 from orchestrator.domain.decisions import CONTROLS, Act, Deed
 from orchestrator.domain.job import Attempt, Job
 from orchestrator.domain.observations import Observation, Sealed, Silent
-from orchestrator.domain.ports import Peers, StreamPeer
+from orchestrator.domain.peers import Peers, StreamPeer
 from orchestrator.reconciler.observe import hear
 from shared.contracts.events import job_topic
 from shared.contracts.work import AttemptSpec, AttemptView

@@ -8,7 +8,8 @@ from orchestrator.domain.decisions import Act, Condemn, Decision, End, Enter, Mo
 from orchestrator.domain.job import Attempt, Leased
 from orchestrator.domain.job_machine import WORKING
 from orchestrator.domain.observations import Missing, Observation
-from orchestrator.domain.ports import Peers, Signals, UnitOfWork, UnitsOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.recording import WriteLost
 from orchestrator.reconciler.act import act
 from orchestrator.reconciler.gauges import LEASES_LOST, count_end, count_move

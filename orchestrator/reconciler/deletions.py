@@ -5,7 +5,8 @@ from collections.abc import Awaitable
 from dataclasses import replace
 
 from orchestrator.domain.deletion import Deletion
-from orchestrator.domain.ports import Peers, UnitsOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import UnitsOfWork
 from orchestrator.domain.workers import WorkerForgotten
 from shared.contracts.events import job_topic
 from shared.kit.bell import Bell

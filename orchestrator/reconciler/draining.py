@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.domain.job import Attempt
 from orchestrator.domain.observations import Gone, Missing, Silent
-from orchestrator.domain.ports import Peers
+from orchestrator.domain.peers import Peers
 from orchestrator.reconciler.act import seal_at
 from orchestrator.reconciler.observe import hear, look
 from shared.contracts.work import Outcome

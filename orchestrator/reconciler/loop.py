@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from orchestrator.domain.job import Leased
 from orchestrator.domain.observations import Observation, SlotFree
-from orchestrator.domain.ports import Peers, UnitsOfWork, WorkerPeer
+from orchestrator.domain.peers import Peers, WorkerPeer
+from orchestrator.domain.ports import UnitsOfWork
 from orchestrator.domain.queueing.board import WorkerBoard
 from orchestrator.domain.queueing.gauge import QueueGauge
 from orchestrator.domain.queueing.lanes import Lane, lane_of

@@ -4,7 +4,8 @@ from collections.abc import Awaitable
 
 from orchestrator.domain.job import Attempt, Job
 from orchestrator.domain.observations import Gone, Missing, Observation, Prerequisites, Refused, Seen, Silent
-from orchestrator.domain.ports import Peers, UnitOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import UnitOfWork
 from orchestrator.domain.workers import WorkerForgotten
 from shared.contracts.jobs import TERMINAL, Phase
 from shared.contracts.work import AttemptView

@@ -7,7 +7,8 @@ from datetime import timedelta
 from itertools import groupby
 
 from orchestrator.domain.job import Attempt, OutboxEvent
-from orchestrator.domain.ports import Peers, UnitOfWork, UnitsOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import UnitOfWork, UnitsOfWork
 from orchestrator.reconciler.draining import Gap, find_gaps
 from shared.contracts.events import ATTEMPT_LOG_INCOMPLETE, AppendRequest, NewEvent
 from shared.kit.bell import Bell

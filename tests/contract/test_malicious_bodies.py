@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from orchestrator.app import create_app
-from orchestrator.domain.ports import Peers
+from orchestrator.domain.peers import Peers
 from orchestrator.settings import OrchestratorSettings
 from shared.contracts.problems import ProblemBody
 from tests.conftest import SERVICE_SECRET

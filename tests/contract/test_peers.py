@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator.clients.stream import HttpStream
 from orchestrator.clients.worker import HttpWorker
-from orchestrator.domain.ports import StreamPeer, WorkerPeer
+from orchestrator.domain.peers import StreamPeer, WorkerPeer
 from services.stream.app import create_app as create_stream
 from services.stream.settings import StreamSettings
 from shared.contracts.events import AppendRequest, NewEvent

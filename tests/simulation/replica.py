@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.decisions import Policy
-from orchestrator.domain.ports import Peers
+from orchestrator.domain.peers import Peers
 from orchestrator.domain.queueing.board import WorkerBoard
 from orchestrator.domain.queueing.gauge import QueueGauge
 from orchestrator.reconciler.advance import Advance

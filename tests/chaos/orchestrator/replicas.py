@@ -14,7 +14,8 @@ from sqlalchemy.exc import OperationalError
 
 from orchestrator.db.engine import MIGRATIONS
 from orchestrator.domain.job import Attempt, HistoryEntry, Job
-from orchestrator.domain.ports import Peers, UnitOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import UnitOfWork
 from orchestrator.domain.submission import training_submission
 from orchestrator.operations.requester import Requester
 from orchestrator.settings import OrchestratorSettings

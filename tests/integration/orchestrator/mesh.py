@@ -13,7 +13,8 @@ from orchestrator.app import create_app
 from orchestrator.db.engine import open_database
 from orchestrator.db.unit_of_work import SqlUnitsOfWork
 from orchestrator.domain.dataset import NewDataset
-from orchestrator.domain.ports import Peers, UnitsOfWork
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import UnitsOfWork
 from orchestrator.settings import OrchestratorSettings
 from orchestrator.wiring import Wiring
 from shared.contracts.datasets import DatasetFormat

@@ -3,7 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from orchestrator.domain.ports import Lease, Peers
+from orchestrator.domain.peers import Peers
+from orchestrator.domain.ports import Lease
 from shared.contracts.work import AttemptView
 from tests.fakes.worker import FakeWorker
 from tests.integration.orchestrator.mesh import Mesh

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy.exc import OperationalError
 
 from orchestrator.app import create_app
-from orchestrator.domain.ports import Peers
+from orchestrator.domain.peers import Peers
 from orchestrator.settings import OrchestratorSettings
 from shared.kit.errors import Unavailable
 from tests.conftest import SERVICE_SECRET

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from orchestrator.domain.ports import Peers
+from orchestrator.domain.peers import Peers
 from shared.contracts.work import Outcome, Progress
 from tests.fakes.worker import MADE_MODEL, FakeWorker
 from tests.integration.orchestrator.mesh import TRAINING, Mesh

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from orchestrator.db.engine import MIGRATIONS
-from orchestrator.domain.ports import Peers
+from orchestrator.domain.peers import Peers
 from orchestrator.settings import OrchestratorSettings
 from shared.contracts.events import AppendRequest, NewEvent
 from shared.contracts.work import Outcome, Progress

@@ -45,7 +45,7 @@ def person(tmp_path: Path) -> Iterator[StreamCaller]:
 
 
 def test_every_route_asks_for_a_credential(embedded: StreamCaller) -> None:
-    assert len(ROUTES) == 12
+    assert len(ROUTES) == 13
     with httpx.Client(base_url=embedded.url) as stranger:
         for method, path in [*ROUTES, ("GET", "/metrics")]:
             for headers in ({}, {"authorization": f"Bearer {FORGED}"}, {"authorization": "Basic eA=="}):

@@ -58,6 +58,11 @@ def _begun(caller: StreamCaller, job: str, length: int, begin: bytes) -> Iterato
         yield connection
 
 
+def _wait_until_held(caller: StreamCaller, size: int) -> None:
+    """Until so many bytes are read: who came earlier could take the room that they are to hold."""
+    eventually(lambda: f"stream_appends_waiting_bytes {float(size)}" in caller.http.get("/metrics").text)
+
+
 def test_the_same_events_arrive_by_every_way(small: StreamCaller) -> None:
     job = new_job()
     for first, (headers, query, body) in enumerate([
@@ -134,6 +139,7 @@ def test_bodies_that_arrive_slowly_fill_the_room_and_leave_it_again(small: Strea
     body = _request(1, metrics(1, 2, text="x" * 45_000))
     events = metrics(1, text="x" * 60_000)
     with _begun(small, job, len(body), body[:-1]) as slow:
+        _wait_until_held(small, len(body) - 1)
         eventually(lambda: small.append(other, "p", 1, events).status_code == 429)
         refused = small.append(other, "p", 1, events)
         assert code_of(refused) == (429, "rate_limited")
@@ -153,6 +159,7 @@ def test_a_sender_that_hangs_up_leaves_its_room(small: StreamCaller) -> None:
     job = new_job()
     events = metrics(1, text="x" * 60_000)
     with _begun(small, new_job(), 99_000, b"[" * 90_000):
+        _wait_until_held(small, 90_000)
         eventually(lambda: small.append(job, "p", 1, events).status_code == 429)
     eventually(lambda: small.append(job, "p", 1, events).status_code == 200)
 

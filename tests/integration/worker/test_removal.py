@@ -53,8 +53,10 @@ def test_what_the_log_has_not_heard_stays_until_it_has(start_worker: WorkerFacto
     peer.stop()
     spec = attempt_spec(events=3)
     worker.put(spec)
-    eventually(worker.folder(spec).exit.exists)
-    refused = remove(worker, spec)
+    # The shepherd outlives its report for a moment.
+    refused = eventually(
+        lambda: remove(worker, spec), lambda answer: answer.json()["error"]["code"] != "attempt_alive", within_s=30
+    )
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "attempt_not_reported")
     peer.start()
     eventually(lambda: remove(worker, spec).status_code, lambda status: status == 200, within_s=30)
