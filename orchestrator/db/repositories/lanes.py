@@ -33,8 +33,8 @@ def first_of_lane(columns: Sequence[Any], service: str, lane: str, is_free: Any,
 
 def lanes_by_turn(service: str, limit: int) -> Select[Any]:
     """The lanes that hold a job, those with the earliest turn first."""
-    # Not MIN(turn): MariaDB would read the whole lane for it. By all that the index begins with, or MySQL would sort the
-    # lane: it does not see that columns of an outer row stand still.
+    # Not MIN(turn): MariaDB would read the whole lane for it. By all that the index begins with, or MySQL would sort:
+    # it does not see that columns of an outer row stand still.
     by_index = (_JOBS.phase, _JOBS.worker, _JOBS.lane, _JOBS.turn)
     first = select(_JOBS.turn).where(in_lane(_LANES.c.service, _LANES.c.lane)).order_by(*by_index).limit(1)
     earliest = first.correlate(_LANES).scalar_subquery().label("earliest")
