@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Path, Query, Response
 
+from orchestrator.api.created import mark_created
 from orchestrator.api.pagination import PageSize
 from orchestrator.dependencies import CallerDep, Clocked, IdempotencyKeyHeader, SignalsDep, SweepIntakeDep, Units
 from orchestrator.domain.audit import By
@@ -59,10 +60,9 @@ def create(
 ) -> SweepDetail:
     """Make a job of every trial, or none: all are checked as submissions first. The same key answers the same sweep."""
     swept = intake.create(spec, Requester(caller.name, spec.project, idempotency_key))
-    response.headers["location"] = f"/api/sweeps/{swept.sweep.sweep_id}"
-    if not swept.is_new:
-        response.headers["idempotency-replayed"] = "true"
-    return _detail(units, swept.sweep.sweep_id)
+    sweep_id = swept.thing.sweep_id
+    mark_created(response, f"/api/sweeps/{sweep_id}", is_replay=swept.is_replay)
+    return _detail(units, sweep_id)
 
 
 @routes.get("")

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Response
 
+from orchestrator.api.created import mark_created
 from orchestrator.api.pagination import PageSize
 from orchestrator.dependencies import CallerDep, Clocked, IdempotencyKeyHeader, Units, WebhookDeskDep
 from orchestrator.domain.audit import By
 from orchestrator.domain.webhooks.delivery import Delivery
 from orchestrator.domain.webhooks.webhook import Webhook
-from orchestrator.operations.webhooks import Made, find_webhook
+from orchestrator.operations.webhooks import Issued, find_webhook
 from shared.contracts.webhooks import (
     DeliveryId,
     DeliveryPage,
@@ -53,10 +54,10 @@ def _answer(webhook: Webhook, response: Response) -> WebhookView:
     return WebhookView.model_validate(_fields(webhook))
 
 
-def _with_secret(made: Made, response: Response) -> WebhookWithSecret:
-    tell_tag(response, made.webhook.version)
+def _with_secret(issued: Issued, response: Response) -> WebhookWithSecret:
+    tell_tag(response, issued.webhook.version)
     response.headers["cache-control"] = "no-store"
-    return WebhookWithSecret.model_validate(_fields(made.webhook) | {"secret": made.secret})
+    return WebhookWithSecret.model_validate(_fields(issued.webhook) | {"secret": issued.secret})
 
 
 def _message(delivery: Delivery) -> DeliveryView:
@@ -83,10 +84,8 @@ async def make(
 ) -> WebhookWithSecret:
     """Tell a receiver of jobs from now on; the answer has the secret that its messages are signed with."""
     made = await desk.make(spec, by, key)
-    response.headers["location"] = f"/api/webhooks/{made.webhook.webhook_id}"
-    if not made.is_new:
-        response.headers["idempotency-replayed"] = "true"
-    return _with_secret(made, response)
+    mark_created(response, f"/api/webhooks/{made.thing.webhook.webhook_id}", is_replay=made.is_replay)
+    return _with_secret(made.thing, response)
 
 
 @routes.get("/{webhook_id}")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from orchestrator.domain.idempotency import IdempotencyKey
 from orchestrator.domain.job import Job
 from shared.contracts.base import JsonObject
 from shared.contracts.jobs import TERMINAL, Phase
@@ -46,15 +45,9 @@ class Trial:
 class SweepRepository(Protocol):
     """Sweeps, and what they need to know of their jobs."""
 
-    def add(self, sweep: Sweep, key: IdempotencyKey | None) -> None:
-        """AlreadyThere when the caller used this key before."""
-        ...
+    def add(self, sweep: Sweep) -> None: ...
 
     def find(self, sweep_id: str) -> Sweep | None: ...
-
-    def find_by_key(self, caller: str, key: str) -> tuple[Sweep, str] | None:
-        """The sweep made with this key, and the hash of the request that made it."""
-        ...
 
     def page(self, project: str | None, before: str | None, limit: int) -> list[Sweep]:
         """Newest first, those with ids below `before`."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.domain.audit import By, Change
-from orchestrator.domain.idempotency import IdempotencyKey, request_hash, require_same
+from orchestrator.domain.idempotency import request_hash
 from orchestrator.domain.job import Job, NewJob
 from orchestrator.domain.ports import Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.recording import record_moves, record_new
@@ -13,7 +13,7 @@ from orchestrator.domain.submission import Submission
 from orchestrator.domain.sweep import Sweep, Trial
 from orchestrator.domain.trials import expand, with_values
 from orchestrator.operations.drafting import spelled, submission_of
-from orchestrator.operations.requester import Requester, while_keys_are_taken
+from orchestrator.operations.requester import Created, Made, Requester, make_once
 from orchestrator.operations.stop import stopping
 from orchestrator.operations.submit import Intake
 from shared.contracts.base import JsonObject
@@ -26,14 +26,6 @@ from shared.kit.ids import new_id
 
 _SHOWN = 80
 """Characters of a trial's value in a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """The sweep that a request stands for; `is_new` is False when its key was used before."""
-
-    sweep: Sweep
-    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +45,7 @@ class SweepIntake:
         self._clock = clock
         self._signals = signals
 
-    def create(self, spec: SweepSpec, requester: Requester) -> Swept:
+    def create(self, spec: SweepSpec, requester: Requester) -> Created[Sweep]:
         """Write the sweep and every trial down, or nothing: a fault names the first trial that is refused."""
         fields = spelled(spec.job.fields)
         parameters = {path: spec.parameters[said] for said, path in _paths(spec).items()}
@@ -65,12 +57,11 @@ class SweepIntake:
             self._clock.now(), requester.caller,
         )  # fmt: skip
         drafts = [self._draft(sweep, number, fields, values) for number, values in enumerate(trials, 1)]
-        key = None
-        if requester.idempotency_key is not None:
-            digest = request_hash("sweep", spec.project, asked)
-            key = IdempotencyKey(requester.caller, requester.idempotency_key, digest)
-        swept = while_keys_are_taken(lambda: self._units.write(lambda uow: self._write(uow, sweep, drafts, key)))
-        if swept.is_new:
+        swept = make_once(
+            self._units, requester, request_hash("sweep", spec.project, asked), sweep.created_at,
+            _require, lambda uow: self._make(uow, sweep, drafts),
+        )  # fmt: skip
+        if not swept.is_replay:
             self._signals.job_changed(drafts[0].job.job_id)
             self._signals.outbox_grew()
         return swept
@@ -83,15 +74,11 @@ class SweepIntake:
         job = self._intake.draft(submission, sweep.project)
         return _Draft(replace(job, sweep=sweep.sweep_id, trial=number, parameters=values), submission)
 
-    def _write(self, uow: UnitOfWork, sweep: Sweep, drafts: Sequence[_Draft], key: IdempotencyKey | None) -> Swept:
-        standing = uow.sweeps.find(sweep.sweep_id)
-        if standing is not None:
+    def _make(self, uow: UnitOfWork, sweep: Sweep, drafts: Sequence[_Draft]) -> Made[Sweep]:
+        subject = subject_of(sweep.sweep_id)
+        if (standing := uow.sweeps.find(sweep.sweep_id)) is not None:
             # Run again after a commit whose word was lost: it was carried out.
-            return Swept(standing, is_new=True)
-        known = None if key is None else uow.sweeps.find_by_key(key.caller, key.key)
-        if known is not None and key is not None:
-            require_same(key, known[1])
-            return Swept(known[0], is_new=False)
+            return Made(standing, subject, "create_sweep", None)
         acceptance = self._intake.acceptance(uow)
         steps = []
         for draft in drafts:
@@ -100,12 +87,10 @@ class SweepIntake:
             except (InvalidRequest, NotFound) as fault:
                 raise _of_trial(fault, draft.job.trial or 0, draft.job.parameters) from None
             steps.append((NewJob(first.job, sweep.created_by), first))
-        uow.sweeps.add(sweep, key)
+        uow.sweeps.add(sweep)
         record_new(uow, steps)
         told: JsonObject = {"trials": sweep.trials, "project": sweep.project, "parallelism": sweep.parallelism}
-        change = Change(sweep.created_at, sweep.created_by, "create_sweep", subject_of(sweep.sweep_id), None, told)
-        uow.audit.add(change)
-        return Swept(sweep, is_new=True)
+        return Made(sweep, subject, "create_sweep", told)
 
 
 def _paths(spec: SweepSpec) -> dict[str, str]:

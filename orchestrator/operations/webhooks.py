@@ -1,15 +1,15 @@
 """Making, changing and deleting webhooks, with a record of who did; secrets are sealed, and told once."""
 
-import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from orchestrator.domain.audit import By, Change
-from orchestrator.domain.idempotency import IdempotencyKey
-from orchestrator.domain.ports import AlreadyThere, Signals, UnitOfWork, UnitsOfWork
+from orchestrator.domain.idempotency import request_hash
+from orchestrator.domain.ports import Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.webhooks.delivery import Delivery
 from orchestrator.domain.webhooks.news import ping
 from orchestrator.domain.webhooks.webhook import Webhook
+from orchestrator.operations.requester import Created, Made, Requester, make_once
 from shared.contracts.base import JsonObject
 from shared.contracts.webhooks import WebhookSpec
 from shared.kit.egress import Egress
@@ -27,12 +27,11 @@ _REPLAYED = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A webhook, and its secret where it is told; `is_new` is False when its key was used before."""
+class Issued:
+    """A webhook, and its secret where it is told."""
 
     webhook: Webhook
     secret: str | None
-    is_new: bool = True
 
 
 def webhook_not_found() -> NotFound:
@@ -67,11 +66,11 @@ def _audit(uow: UnitOfWork, by: By, action: str, before: Webhook | None, after: 
     subject = before or after
     assert subject is not None
     told_before, told_after = (None if one is None else _told(one) for one in (before, after))
-    uow.audit.add(Change(by.at, by.who, f"{action}_webhook", f"webhook:{subject.webhook_id}", told_before, told_after))
+    uow.audit.add(Change(by.at, by.who, f"{action}_webhook", _subject(subject), told_before, told_after))
 
 
-def _digest(spec: WebhookSpec) -> str:
-    return hashlib.sha256(spec.model_dump_json().encode()).hexdigest()
+def _subject(webhook: Webhook) -> str:
+    return f"webhook:{webhook.webhook_id}"
 
 
 class WebhookDesk:
@@ -83,17 +82,12 @@ class WebhookDesk:
         self._sealer = sealer
         self._signals = signals
 
-    async def make(self, spec: WebhookSpec, by: By, key: str | None) -> Made:
+    async def make(self, spec: WebhookSpec, by: By, key: str | None) -> Created[Issued]:
         """A new webhook; EgressRefused for a URL that is not called, Conflict when the key named another request."""
         await self._egress.check(spec.url)
-        named = None if key is None else IdempotencyKey(by.who, key, _digest(spec))
-        try:
-            return await in_thread(self._make, spec, by, named)
-        except AlreadyThere:
-            # The same request was quicker a moment ago; what it made can be read now.
-            return await in_thread(self._make, spec, by, named)
+        return await in_thread(self._make, spec, by, key)
 
-    def _make(self, spec: WebhookSpec, by: By, key: IdempotencyKey | None) -> Made:
+    def _make(self, spec: WebhookSpec, by: By, key: str | None) -> Created[Issued]:
         secret = new_secret()
         webhook = Webhook(
             webhook_id=new_id("wh"), url=spec.url, events=list(spec.events), project=spec.project,
@@ -101,27 +95,22 @@ class WebhookDesk:
             updated_at=by.at,
         )  # fmt: skip
 
-        def write(uow: UnitOfWork) -> Made:
-            known = None if key is None else uow.webhooks.find_by_key(key.caller, key.key)
-            if known is not None:
-                return self._replay(known, key, by.at)
+        def make(uow: UnitOfWork) -> Made[Issued]:
+            if uow.webhooks.find(webhook.webhook_id) is not None:
+                # Run again after a commit whose word was lost: it was carried out.
+                return Made(Issued(webhook, secret), _subject(webhook), "make_webhook", None)
             if len(uow.webhooks.all()) >= _MOST:
                 raise Conflict(f"there are {_MOST} webhooks already; delete one first", code="too_many_webhooks")
-            uow.webhooks.add(webhook, key)
-            _audit(uow, by, "make", None, webhook)
-            return Made(webhook, secret)
+            uow.webhooks.add(webhook)
+            return Made(Issued(webhook, secret), _subject(webhook), "make_webhook", _told(webhook))
 
-        return self._units.write(write)
+        def find(uow: UnitOfWork, webhook_id: str) -> Issued:
+            found = find_webhook(uow, webhook_id)
+            is_fresh = by.at - found.created_at < _REPLAYED and found.earlier_secret is None
+            return Issued(found, self._sealer.unseal(found.secret) if is_fresh else None)
 
-    def _replay(self, known: tuple[Webhook, str], key: IdempotencyKey | None, now: datetime) -> Made:
-        webhook, digest = known
-        if key is not None and digest != key.request_hash:
-            raise Conflict(
-                "this Idempotency-Key was used for a different request; use a new key for a new request",
-                param="Idempotency-Key", code="idempotency_key_reused",
-            )  # fmt: skip
-        is_fresh = now - webhook.created_at < _REPLAYED and webhook.earlier_secret is None
-        return Made(webhook, self._sealer.unseal(webhook.secret) if is_fresh else None, is_new=False)
+        digest = request_hash("webhook", spec.project or "", spec.model_dump(mode="json"))
+        return make_once(self._units, Requester(by.who, idempotency_key=key), digest, by.at, find, make)
 
     async def change(self, webhook_id: str, spec: WebhookSpec, by: By, if_match: str | None) -> Webhook:
         """The webhook as it is now; enabling one forgets why it was disabled."""
@@ -153,11 +142,11 @@ class WebhookDesk:
 
         self._units.write(write)
 
-    def rotate(self, webhook_id: str, by: By, overlap: timedelta) -> Made:
+    def rotate(self, webhook_id: str, by: By, overlap: timedelta) -> Issued:
         """A new secret; the one before it signs beside it for as long as `overlap`."""
         secret = new_secret()
 
-        def write(uow: UnitOfWork) -> Made:
+        def write(uow: UnitOfWork) -> Issued:
             before = _hold(uow, webhook_id, None)
             after = replace(
                 before, secret=self._sealer.seal(secret), earlier_secret=before.secret,
@@ -165,7 +154,7 @@ class WebhookDesk:
             )  # fmt: skip
             uow.webhooks.save(after)
             _audit(uow, by, "rotate_secret_of", before, after)
-            return Made(after, secret)
+            return Issued(after, secret)
 
         return self._units.write(write)
 

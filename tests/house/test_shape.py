@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from tools.source import Module, modules
+from tools.source import ROOT, Module, modules
 
 ALL = modules()
 BANNED = {
@@ -22,6 +22,11 @@ def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 @by_name
 def test_a_module_has_at_most_300_lines(module: Module) -> None:
     assert module.lines <= 300
+
+
+def test_a_module_of_tests_has_at_most_300_lines() -> None:
+    lines = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in (ROOT / "tests").rglob("*.py")}
+    assert {name: count for name, count in lines.items() if count > 300} == {}
 
 
 @by_name

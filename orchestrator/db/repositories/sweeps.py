@@ -5,17 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from orchestrator.db.repositories.job_rows import job_of
 from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.jobs import JobRow
 from orchestrator.db.tables.sweeps import SweepRow
-from orchestrator.domain.idempotency import IdempotencyKey
 from orchestrator.domain.job import Job
 from orchestrator.domain.job_machine import STOPPABLE
-from orchestrator.domain.ports import AlreadyThere
 from orchestrator.domain.sweep import Sweep, Trial
 from shared.contracts.jobs import Phase
 from shared.contracts.work import JobKind
@@ -39,12 +36,8 @@ class SqlSweeps:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, sweep: Sweep, key: IdempotencyKey | None) -> None:
-        named = {"idempotency_key": key and key.key, "request_hash": key and key.request_hash}
-        try:
-            self._session.execute(insert(_T), asdict(sweep) | named)
-        except IntegrityError as fault:
-            raise AlreadyThere from fault
+    def add(self, sweep: Sweep) -> None:
+        self._session.execute(insert(_T), asdict(sweep))
 
     def _one(self, *where: Any) -> Row[Any] | None:
         return self._session.execute(select(_T).where(*where)).one_or_none()
@@ -52,10 +45,6 @@ class SqlSweeps:
     def find(self, sweep_id: str) -> Sweep | None:
         row = self._one(_SWEEPS.sweep_id == sweep_id)
         return None if row is None else _sweep_of(row)
-
-    def find_by_key(self, caller: str, key: str) -> tuple[Sweep, str] | None:
-        row = self._one(_SWEEPS.created_by == caller, _SWEEPS.idempotency_key == key)
-        return None if row is None else (_sweep_of(row), row.request_hash)
 
     def page(self, project: str | None, before: str | None, limit: int) -> list[Sweep]:
         query = select(_T).order_by(_SWEEPS.sweep_id.desc()).limit(limit)

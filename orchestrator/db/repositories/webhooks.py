@@ -5,13 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from orchestrator.db.tables.base import table_of
 from orchestrator.db.tables.webhooks import DeliveryRow, WebhookRow
-from orchestrator.domain.idempotency import IdempotencyKey
-from orchestrator.domain.ports import AlreadyThere
 from orchestrator.domain.webhooks.webhook import Webhook
 
 _T = table_of(WebhookRow)
@@ -29,14 +26,8 @@ class SqlWebhooks:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, webhook: Webhook, key: IdempotencyKey | None) -> None:
-        said: dict[str, str | None] = {"caller": None, "idempotency_key": None, "request_hash": None}
-        if key is not None:
-            said = {"caller": key.caller, "idempotency_key": key.key, "request_hash": key.request_hash}
-        try:
-            self._session.execute(insert(_T), asdict(webhook) | said)
-        except IntegrityError as fault:
-            raise AlreadyThere from fault
+    def add(self, webhook: Webhook) -> None:
+        self._session.execute(insert(_T), asdict(webhook))
 
     def find(self, webhook_id: str) -> Webhook | None:
         row = self._session.execute(select(_T).where(_W.webhook_id == webhook_id)).one_or_none()
@@ -46,11 +37,6 @@ class SqlWebhooks:
         query = select(_T).where(_W.webhook_id == webhook_id).with_for_update()
         row = self._session.execute(query).one_or_none()
         return None if row is None else _webhook_of(row)
-
-    def find_by_key(self, caller: str, key: str) -> tuple[Webhook, str] | None:
-        query = select(_T).where(_W.caller == caller, _W.idempotency_key == key)
-        row = self._session.execute(query).one_or_none()
-        return None if row is None else (_webhook_of(row), row.request_hash)
 
     def all(self) -> list[Webhook]:
         return [_webhook_of(row) for row in self._session.execute(select(_T).order_by(_W.webhook_id))]

@@ -28,4 +28,4 @@ class SweepRow(Base):
     created_by: Mapped[str] = mapped_column(exact_text(128))
     idempotency_key: Mapped[str | None] = mapped_column(ascii_column(255))
     request_hash: Mapped[str | None] = mapped_column(ascii_column(64))
-    """Of the request that came with the key."""
+    """These two are written by nobody since keys lie in `requests`; they go when the next era of revisions begins."""

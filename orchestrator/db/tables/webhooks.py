@@ -32,9 +32,9 @@ class WebhookRow(Base):
     created_by: Mapped[str] = mapped_column(exact_text(128))
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     caller: Mapped[str | None] = mapped_column(exact_text(128))
-    """Whose idempotency key it is."""
     idempotency_key: Mapped[str | None] = mapped_column(ascii_column(255))
     request_hash: Mapped[str | None] = mapped_column(ascii_column(64))
+    """These three are written by nobody since keys lie in `requests`; they go when the next era of revisions begins."""
 
 
 class DeliveryRow(Base):

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from orchestrator.domain.idempotency import IdempotencyKey
-
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
@@ -39,18 +37,12 @@ class Webhook:
 class WebhookRepository(Protocol):
     """Webhooks by id."""
 
-    def add(self, webhook: Webhook, key: IdempotencyKey | None) -> None:
-        """AlreadyThere when the caller used the key before."""
-        ...
+    def add(self, webhook: Webhook) -> None: ...
 
     def find(self, webhook_id: str) -> Webhook | None: ...
 
     def hold(self, webhook_id: str) -> Webhook | None:
         """Held against other changes until the transaction ends."""
-        ...
-
-    def find_by_key(self, caller: str, key: str) -> tuple[Webhook, str] | None:
-        """The webhook made with this key, and the hash of the request that made it."""
         ...
 
     def all(self) -> list[Webhook]:
