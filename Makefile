@@ -69,7 +69,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-emit-
 SUBSET = --constraints requirements/full.lock
 
 lock: setup ## Resolve the pins in requirements/ again
-	$(COMPILE) --all-extras --upgrade -o requirements/full.lock
+	$(COMPILE) --extra data --extra analysis --extra engine --extra dev --upgrade -o requirements/full.lock
 	$(COMPILE) $(SUBSET) -o requirements/service.lock
 	$(COMPILE) $(SUBSET) --extra data -o requirements/orchestrator.lock
 	$(COMPILE) $(SUBSET) --extra analysis -o requirements/analyzer.lock

@@ -78,6 +78,8 @@ class Reason(StrEnum):
                           "drop the option that the message names, or choose a worker or model that has it")
     OPERATION_UNKNOWN = ("operation_unknown", _USER, "the export operation does not exist",
                          "name one of the documented operations")
+    TARGET_REFUSED = ("target_refused", _USER, "the server that an export was sent to refused it",
+                      "read the server's words in the message")
     LOSS_DIVERGED = ("loss_diverged", _USER, "the loss rose without end until it was no number",
                      "lower learningRate and raise warmupRatio")
     LOSS_NOT_FINITE = ("loss_not_finite", _USER, "the loss was suddenly no number; the weights are lost",

@@ -167,6 +167,7 @@ class LogPage(Contract):
 
     attempt: Int
     offset: Int
+    """Where the text begins; past what was asked for when output in between is no longer kept."""
     next_offset: Int
     text: str
     is_complete: bool

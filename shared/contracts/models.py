@@ -1,6 +1,7 @@
 """Models and their immutable versions."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -8,6 +9,15 @@ from pydantic import Field, StringConstraints, model_validator
 from shared.contracts.base import Contract, Int, Name, Reference, Sha256
 
 Template = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,47}$")]
+
+
+class ModelPurpose(StrEnum):
+    """What a model is made to do."""
+
+    CHAT = "chat"
+    """Write text."""
+    REWARD = "reward"
+    """Put a number to an answer; it cannot be served, evaluated or merged as one that writes."""
 
 
 class ModelView(Contract):
@@ -19,6 +29,7 @@ class ModelView(Contract):
     base: Sha256
     adapter: Sha256 | None = None
     template: str
+    purpose: ModelPurpose = ModelPurpose.CHAT
     parameters: Int | None = None
     """Number of weights, adapter excluded."""
     base_model: str | None = None

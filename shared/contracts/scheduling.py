@@ -28,6 +28,13 @@ class Scheduling(Contract):
     depends_on: Annotated[list[JobId], Field(max_length=64)] = []
     """Jobs that must succeed before this one stands in line; one that does not fails it (`dependency_failed`)."""
 
+    @field_validator("gpus", mode="before")
+    @classmethod
+    def _gpus_are_whole(cls, value: Any) -> Any:
+        if isinstance(value, float) and not value.is_integer():
+            raise ValueError("a share of a GPU cannot be had: jobs do not share one; ask for whole GPUs, or for 0")
+        return value
+
     @field_validator("depends_on")
     @classmethod
     def _names_each_job_once(cls, value: list[str]) -> list[str]:

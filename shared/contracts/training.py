@@ -1,13 +1,15 @@
 """What a user asks of a training job."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
-from shared.contracts.base import Contract, Int, Name, Number, Reference
+from shared.contracts.base import Int, Name, Number, Reference
+from shared.contracts.mixing import DataOptions
+from shared.contracts.safeguards import SafeguardOptions
 from shared.contracts.scheduling import Scheduling
 from shared.contracts.tuning import EngineOptions, ObjectiveOptions, PreferenceLoss, RowOptions, WeightOptions
 
@@ -17,8 +19,14 @@ class Stage(StrEnum):
 
     PT = "pt"
     SFT = "sft"
+    RM = "rm"
     DPO = "dpo"
     KTO = "kto"
+
+    @property
+    def has_value_head(self) -> bool:
+        """Whether what it trains puts a number to an answer."""
+        return self is Stage.RM
 
 
 class FinetuningType(StrEnum):
@@ -45,6 +53,8 @@ class Scheduler(StrEnum):
 
 
 _PREFERENCES = (Stage.DPO, Stage.KTO)
+_METHODS_OF_RM = (FinetuningType.LORA,)
+"""The trainer goes on from a checkpoint of a value head with these only."""
 
 
 def _only(decider: str, fitting: Sequence[str], *options: str) -> dict[str, tuple[str, Sequence[str]]]:
@@ -57,7 +67,8 @@ _BELONGS_TO = {
     **_only("stage", [Stage.KTO], "kto_chosen_weight", "kto_rejected_weight"),
     **_only("stage", [Stage.SFT], "neat_packing", "train_on_prompt", "mask_history"),
     **_only("stage", [Stage.PT, Stage.SFT], "packing"),
-    **_only("finetuning_type", [FinetuningType.LORA], "use_rslora", "use_dora", "pissa_init", "loraplus_lr_ratio"),
+    **_only("finetuning_type", [FinetuningType.LORA], "use_rslora", "use_dora", "pissa_init", "loraplus_lr_ratio",
+           "quantization_bit"),
     **_only("finetuning_type", [FinetuningType.OFT], "oft_rank", "oft_block_size"),
     **_only(
         "finetuning_type", [FinetuningType.FREEZE],
@@ -67,11 +78,14 @@ _BELONGS_TO = {
 """Options that only some stages or methods have; those of a plain LoRA are let be, so that one request fits several."""
 
 
-class Essentials(Contract):
+MOST_ACCUMULATED = 4096
+"""Forward passes before an optimizer step."""
+
+
+class Essentials(DataOptions):
     """What every fine-tuning has, whatever its stage and method."""
 
     model_name: Reference
-    dataset: Reference
     stage: Stage = Stage.SFT
     finetuning_type: FinetuningType = FinetuningType.LORA
     batch_size: Annotated[Int, Field(ge=1, le=1024)] = 4
@@ -79,7 +93,6 @@ class Essentials(Contract):
     learning_rate: Annotated[Number, Field(gt=0, le=1)] = 1e-4
     epochs: Annotated[Number, Field(gt=0, le=1000)] = 3.0
 
-    validation_dataset: Reference | None = None
     max_steps: Annotated[Int, Field(ge=1, le=10_000_000)] | None = None
     """Overrides `epochs` when given."""
     logging_steps: Annotated[Int, Field(ge=1, le=100_000)] = 10
@@ -87,10 +100,10 @@ class Essentials(Contract):
     """Optimizer steps between checkpoints; when absent, ten a run, but none within seconds of the one before."""
     keep_checkpoints: Annotated[Int, Field(ge=1, le=100)] = 2
     eval_steps: Annotated[Int, Field(ge=1, le=10_000_000)] | None = None
-    """Optimizer steps between evaluations on `validation_dataset`; a tenth of the run when absent."""
+    """Optimizer steps between evaluations on what is held out; a tenth of the run when absent."""
     cutoff_len: Annotated[Int, Field(ge=8, le=131_072)] = 1024
     """Tokens a row may have; the rest is cut."""
-    gradient_accumulation_steps: Annotated[Int, Field(ge=1, le=4096)] = 1
+    gradient_accumulation_steps: Annotated[Int, Field(ge=1, le=MOST_ACCUMULATED)] = 1
     warmup_ratio: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     lr_scheduler_type: Scheduler = Scheduler.COSINE
     weight_decay: Annotated[Number, Field(ge=0, le=10)] = 0.0
@@ -101,13 +114,22 @@ class Essentials(Contract):
     max_retries: Annotated[Int, Field(ge=0, le=20)] = 2
     """New attempts after failures that are not the user's."""
 
+    @field_validator("finetuning_type")
+    @classmethod
+    def _method_can_resume(cls, value: FinetuningType, info: ValidationInfo) -> FinetuningType:
+        if info.data.get("stage") is Stage.RM and value not in _METHODS_OF_RM:
+            raise ValueError("stage rm trains lora only: with another method it could not go on from a checkpoint")
+        return value
+
     @field_validator("eval_steps")
     @classmethod
     def _eval_needs_data(cls, value: int | None, info: ValidationInfo) -> int | None:
         return _with_validation(value, info)
 
 
-class TrainingSpec(Scheduling, EngineOptions, RowOptions, ObjectiveOptions, WeightOptions, Essentials):
+class TrainingSpec(
+    Scheduling, SafeguardOptions, EngineOptions, RowOptions, ObjectiveOptions, WeightOptions, Essentials
+):
     """A fine-tuning job. Only these fields reach the engine; paths and engine switches are the server's."""
 
     @field_validator(*_BELONGS_TO)
@@ -125,8 +147,17 @@ class TrainingSpec(Scheduling, EngineOptions, RowOptions, ObjectiveOptions, Weig
     def _pissa_has_one_start(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("stage") in _PREFERENCES:
             raise ValueError("does not go with stages that compare with the model as it was")
+        if value and info.data.get("stage") is Stage.RM:
+            raise ValueError("does not go with stage rm")
         if value and (info.data.get("use_rslora") or info.data.get("use_dora")):
             raise ValueError("does not go with useRslora or useDora: its adapter could not be told from the base")
+        return value
+
+    @field_validator("quantization_bit")
+    @classmethod
+    def _quantized_weights_stay(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("pissa_init"):
+            raise ValueError("does not go with pissaInit, which changes the base's weights")
         return value
 
     @field_validator("mask_history")
@@ -143,13 +174,28 @@ class TrainingSpec(Scheduling, EngineOptions, RowOptions, ObjectiveOptions, Weig
             raise ValueError("belongs to prefLoss sigmoid")
         return value
 
-    @field_validator("early_stopping_evaluations")
+    @field_validator("keep_best")
+    @classmethod
+    def _best_needs_data(cls, value: bool, info: ValidationInfo) -> bool:
+        _with_validation(1 if value else None, info)
+        return value
+
+    @field_validator("early_stopping_evaluations", "plateau_evaluations")
     @classmethod
     def _stopping_needs_data(cls, value: int | None, info: ValidationInfo) -> int | None:
         return _with_validation(value, info)
 
 
 def _with_validation(value: int | None, info: ValidationInfo) -> int | None:
-    if value is not None and info.data.get("validation_dataset") is None:
-        raise ValueError("needs validationDataset: name the data set to evaluate on")
+    if value is not None and not (info.data.get("validation_dataset") or info.data.get("validation_split")):
+        raise ValueError("needs validationDataset or validationSplit: say what to evaluate on")
     return value
+
+
+def unused_options(spec: Mapping[str, Any]) -> set[str]:
+    """Names (camelCase) of what has no effect in a stored spec: options of other stages and methods."""
+    return {
+        to_camel(option)
+        for option, (decider, fitting) in _BELONGS_TO.items()
+        if spec.get(to_camel(decider)) not in fitting
+    }

@@ -46,6 +46,8 @@ class WeightOptions(Contract):
     """Begin at the weights' principal components; what is published is a plain adapter of twice the rank."""
     loraplus_lr_ratio: Annotated[Number, Field(ge=1, le=1000)] | None = None
     """Learning rate of the B matrices over that of the A matrices (LoRA+); 16 is usual."""
+    quantization_bit: Literal[4, 8] | None = None
+    """Hold the base in so many bits a weight while the adapter learns (QLoRA): less memory, slower steps."""
     oft_rank: Annotated[Int, Field(ge=0, le=4096)] = 0
     """Blocks of the orthogonal matrix; 0 leaves it to `oftBlockSize`."""
     oft_block_size: Annotated[Int, Field(ge=0, le=4096)] = 32

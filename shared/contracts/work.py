@@ -1,5 +1,6 @@
 """The one protocol between the orchestrator and every worker service."""
 
+import operator
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -117,6 +118,32 @@ class DatasetInput(WireModel):
     sha256: Sha256
 
 
+class Measured(WireModel):
+    """What an evaluation found."""
+
+    dataset: str
+    """`name@version`."""
+    metrics: JsonObject
+    baseline: str | None = None
+    baseline_metrics: JsonObject = {}
+
+
+class ModelOrigin(WireModel):
+    """Where a model version is from, for its model card."""
+
+    reference: str
+    """`name@version`."""
+    made_at: datetime
+    made_by: str
+    """`import`, `training`, or the export's operation."""
+    base_model: str | None = None
+    spec: JsonObject = {}
+    """Of the job that made it."""
+    datasets: dict[str, DatasetInput] = {}
+    figures: JsonObject = {}
+    evaluations: list[Measured] = []
+
+
 class ModelInput(WireModel):
     """A resolved model version: trees in the artifact store."""
 
@@ -129,6 +156,8 @@ class ModelInput(WireModel):
     """Manifest of the adapter folder to put on top of `base`."""
     template: str
     """LLaMA-Factory chat template."""
+    origins: list[ModelOrigin] = Field(default=[], exclude_if=operator.not_)
+    """The version's own, then its base's and so on; only exports are told. Left out when empty, for older workers."""
 
 
 class AttemptSpec(WireModel):

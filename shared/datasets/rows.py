@@ -12,8 +12,13 @@ def encode_row(row: JsonObject) -> bytes:
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The rows of a normalised file as they are written."""
+    with path.open("rb") as lines:
+        yield from lines
+
+
 def read_rows(path: Path) -> Iterator[JsonObject]:
     """The rows of a normalised file."""
-    with path.open("rb") as lines:
-        for line in lines:
-            yield json.loads(line)
+    for line in read_lines(path):
+        yield json.loads(line)

@@ -26,12 +26,17 @@ _ID_PATTERN = re.compile(r"\^(job|ds|mdl|swp|wh|msg)-")
 _BY_STATUS: dict[int, type[ImtsError]] = {400: MalformedRequest, 404: NotFound, 413: TooLarge}
 
 
-def problem_response(fault: ImtsError) -> Response:
-    """The error body of `fault`, with its status and `Retry-After`."""
-    problem = Problem(
+def problem_of(fault: ImtsError) -> Problem:
+    """What is told of `fault`."""
+    return Problem(
         type=fault.type, code=fault.code, message=fault.message, param=fault.param,
         request_id=request_id.get(), retryable=fault.retryable, details=fault.details,
     )  # fmt: skip
+
+
+def problem_response(fault: ImtsError) -> Response:
+    """The error body of `fault`, with its status and `Retry-After`."""
+    problem = problem_of(fault)
     unused = {"error": {"details"}} if fault.details is None else None
     content = ProblemBody(error=problem).model_dump_json(exclude=unused)
     headers = {"x-content-type-options": "nosniff"}

@@ -1,6 +1,7 @@
 """The door to httpx: how one service calls another, and how its faults come back as the same classes."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 import httpx
@@ -12,11 +13,13 @@ from shared.contracts.problems import ProblemBody
 from shared.kit import context
 from shared.kit.auth import Principal, ServiceTokens
 from shared.kit.circuit import Circuit
-from shared.kit.errors import ImtsError, NotFound, PeerUnavailable, ServerFault, error_for
+from shared.kit.errors import ImtsError, NotFound, PeerUnavailable, ServerFault, Unavailable, error_for
+from shared.kit.flows import Flow
 from shared.kit.metrics import PeerGauges
 
 R = TypeVar("R", bound=BaseModel)
 _IDEMPOTENT = frozenset({"GET", "PUT"})
+_CONNECT_S = 2.0
 _TRIES = 2
 """Of idempotent calls whose connection broke; a peer too slow to answer is not helped by being asked again."""
 
@@ -28,7 +31,16 @@ def fault_of(peer: str, response: httpx.Response) -> ImtsError:
     except ValidationError:
         return error_for(response.status_code, "")(f"{peer} answered {response.status_code} without an error body")
     kind = error_for(response.status_code, problem.code)
-    return kind(problem.message, param=problem.param, code=problem.code, details=problem.details)
+    return kind(
+        problem.message, param=problem.param, code=problem.code, details=problem.details,
+        retry_after_s=_retry_after(response),
+    )  # fmt: skip
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    with suppress(KeyError, ValueError):
+        return float(response.headers["retry-after"])
+    return None
 
 
 class PeerClient:
@@ -41,7 +53,7 @@ class PeerClient:
         self.circuit = Circuit()
         self.base_url = base_url
         self._http = httpx.AsyncClient(
-            base_url=base_url, timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 2.0)), trust_env=False
+            base_url=base_url, timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)), trust_env=False
         )
 
     async def close(self) -> None:
@@ -120,6 +132,36 @@ class PeerClient:
             return reply.model_validate_json(response.content, extra="ignore")
         except ValidationError as fault:
             raise ServerFault(f"{self._peer} answered in a shape we do not know") from fault
+
+    async def flow(self, path: str, body: BaseModel, timeout_s: float) -> Flow:
+        """Post `body`; the answer is passed on as it comes, no pause longer than `timeout_s`. The caller closes it."""
+        if not self.circuit.admits():
+            raise PeerUnavailable(f"{self._peer} has not answered for {self.circuit.silent_for_s or 0:.0f} s")
+        request = self._http.build_request(
+            "POST", path, headers={**self._headers(), "content-type": "application/json"},
+            content=body.model_dump_json(exclude_none=True), timeout=httpx.Timeout(timeout_s, connect=_CONNECT_S),
+        )  # fmt: skip
+        try:
+            with self._gauges.timed("POST"):
+                response = await self._http.send(request, stream=True)
+        except httpx.HTTPError as fault:
+            self._note_silence(fault)
+            raise PeerUnavailable(f"{self._peer} did not answer ({type(fault).__name__})", retry_after_s=1) from fault
+        self._note_answer(response)
+        if response.is_error:
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+            raise fault_of(self._peer, response)
+        return Flow(response.headers.get("content-type", ""), self._chunks(response), response.aclose)
+
+    async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in response.aiter_raw():
+                yield chunk
+        except httpx.HTTPError as fault:
+            raise Unavailable(f"{self._peer} broke off its answer", code="answer_broken_off") from fault
 
     async def tell(self, path: str, body: BaseModel) -> None:
         """Post `body`; whatever the peer answers to it, short of a refusal, is fine."""

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.kit.targets import parse_targets
 
 S = TypeVar("S", bound="ServiceSettings")
 
@@ -41,12 +43,20 @@ class ServiceSettings(BaseSettings):
     stream_url: str = Field(default="http://127.0.0.1:8004", validation_alias="IMTS_STREAM_URL")
     artifacts_url: str = Field(default="", validation_alias="IMTS_ARTIFACTS_URL")
     """Where artifacts live: a folder, or any fsspec URL; `<data_dir>/artifacts` when empty."""
+    ollama_targets: str = Field(default="", validation_alias="IMTS_OLLAMA_TARGETS")
+    """Ollama servers that exports may be sent to, as `name=http://host:11434,name=URL`: users name them only."""
     log_format: Literal["text", "json"] = Field(default="text", validation_alias="IMTS_LOG_FORMAT")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", validation_alias="IMTS_LOG_LEVEL")
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
     """Largest JSON body; upload routes have their own limit."""
     threads: int = Field(default=16, ge=1, le=256)
     """Blocking calls at once: the thread limit and the size of the database pool."""
+
+    @field_validator("ollama_targets")
+    @classmethod
+    def _targets_can_be_read(cls, value: str) -> str:
+        parse_targets(value)
+        return value
 
     @model_validator(mode="after")
     def _secrets_are_set(self) -> Self:

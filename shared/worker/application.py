@@ -1,7 +1,7 @@
 """How a worker service is put together: gate, protocol, reporter, reaper, drain."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 
 from fastapi import APIRouter, FastAPI
 
@@ -24,8 +24,13 @@ def create_worker_application(
     kinds: frozenset[JobKind],
     engine: str,
     routers: Sequence[APIRouter] = (),
+    beside: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
+    body_limits: Mapping[str, int] | None = None,
 ) -> FastAPI:
-    """A service's app that runs jobs of `kinds` with the engine module `engine`; `routers` are its own routes."""
+    """A service's app that runs jobs of `kinds` with the engine module `engine`; `routers` are its own routes.
+
+    What `beside` enters lives as long as the app; `body_limits` are those of the service's own routes.
+    """
     tokens = ServiceTokens(service, settings.service_secret.get_secret_value())
     stream = PeerClient("stream", settings.stream_url, tokens)
     orchestrator = PeerClient("orchestrator", settings.orchestrator_url, tokens)
@@ -41,6 +46,7 @@ def create_worker_application(
             stack.push_async_callback(in_thread, place.worker.close)
             tasks = ("reporter", place.reporter.run), ("reaper", place.reap), ("hints", place.hints.run)
             await stack.enter_async_context(running(*tasks, ("gauges", place.measure)))
+            await stack.enter_async_context(beside())
             await stack.enter_async_context(draining_on_sigterm(place.drain, settings.drains_now))
             yield
 
@@ -48,7 +54,7 @@ def create_worker_application(
     app = create_application(
         service=service, summary=summary, settings=settings, gate=gate, routers=[protocol, *routers],
         lifespan=lifespan, ready=place.check_ready, peers=[stream, orchestrator],
-        body_limits={"/jobs/": MAX_SPEC_BYTES},
+        body_limits={**(body_limits or {}), "/jobs/": MAX_SPEC_BYTES},
     )  # fmt: skip
     app.state.worker = place.worker
     return app

@@ -3,13 +3,14 @@
 import errno
 import json
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.contracts.base import JsonObject, WireModel
-from shared.contracts.events import MAX_EVENT_BYTES, finite
+from shared.contracts.events import LOG, MAX_EVENT_BYTES, finite
 from shared.contracts.failures import Reason
 from shared.contracts.work import Artifact, AttemptSpec, Control, Failure, Outcome
 from shared.kit.artifacts import ArtifactStore
@@ -75,6 +76,9 @@ class Attempt:
         if len(body) > MAX_EVENT_BYTES:
             body = _ENCODE({"oversized_bytes": len(body)})
         timestamp = datetime.now(UTC).isoformat()
+        if event_type == LOG and "message" in data:
+            # So that what is printed and what is told are searched in one place.
+            sys.stdout.write(f"[{str(data.get('level', 'info')).upper()}|{timestamp}] {data['message']}\n")
         with self._turn:
             head = f'{{"seq":{self._seq + 1},"event_type":"{event_type}","timestamp":"{timestamp}","data":'
             self._append(f"{head}{body}}}\n".encode())

@@ -21,7 +21,7 @@ from shared.worker.failures.case import Case
 from shared.worker.failures.diagnosis import diagnose
 from shared.worker.failures.faults import faults_of
 from shared.worker.folder import AttemptFolder
-from shared.worker.processes import die_with_parent
+from shared.worker.processes import die_with_parent, title_of
 
 Run = Callable[[Attempt], Result]
 
@@ -75,7 +75,7 @@ def _open_attempt(line: bytes) -> Attempt:
 def main(module: str, label: str, parent: int) -> None:
     """Import `module`, say so, wait for the job, run it."""
     die_with_parent(parent)
-    setproctitle(f"imts:engine:{label}")
+    setproctitle(title_of("engine", label))
     run: Run = importlib.import_module(module).run
     os.write(0, b"ready\n")
     attempt = _open_attempt(_receive_job())

@@ -1,7 +1,10 @@
 """The environment of engines: an allow-list, caches inside the data folder, no secret and no network for model hubs."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from shared.worker.settings import WorkerSettings
 
 _ALLOWED = (
     "PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
@@ -24,3 +27,15 @@ def engine_environment(own: Mapping[str, str], cache: Path, further: Iterable[st
     inherited = {name: own[name] for name in (*_ALLOWED, *further) if name in own}
     caches = {name: str(cache / folder) for name, folder in _CACHES.items()}
     return {**_FIXED, **caches, **inherited}
+
+
+def cache_of(settings: WorkerSettings) -> Path:
+    """Where engines keep what they can fetch again; made when it is missing."""
+    cache = settings.data_dir.resolve() / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+def own_engine_environment(settings: WorkerSettings) -> dict[str, str]:
+    """The environment of this service's engines."""
+    return engine_environment(os.environ, cache_of(settings), settings.engine_environment)

@@ -29,6 +29,8 @@ class AttemptFolder:
         self.control = path / "control.json"
         self.events = path / "events.jsonl"
         self.stdout = path / "stdout.log"
+        self.hole = path / "stdout.hole.json"
+        """Which part of the output was given back; absent while all of it is there."""
         self.outcome = path / "outcome.json"
         """The engine's own word."""
         self.ending = path / "ending.json"

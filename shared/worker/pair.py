@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from shared.worker.shepherd import SPARE
+from shared.worker.processes import SPARE
 
 _LOW_PRIORITY = 10
 
@@ -21,6 +21,7 @@ class Assignment:
     artifacts_url: str
     cache: str
     stop_grace_s: float
+    output_bytes: int
 
     def line(self) -> bytes:
         """As sent."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+SPARE = "spare"
 _POLL_S = 0.01
 _PROC = Path("/proc")
 
@@ -17,6 +18,11 @@ def _prctl(option: int, value: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
+
+
+def title_of(role: str, label: str) -> str:
+    """Of a process that waits for its job: another may be about to take the same attempt on, and only one will."""
+    return f"imts:{role}:{label}" if label == SPARE else f"imts:starting-{role}:{label}"
 
 
 def die_with_parent(parent: int) -> None:

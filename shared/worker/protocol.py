@@ -5,11 +5,14 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request, Response
 
 from shared.contracts.base import AttemptId
+from shared.contracts.commands import Command
 from shared.contracts.jobs import LogPage
+from shared.contracts.log_lines import LineQuery, LogLines
 from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control, ExitReport, Removed
 from shared.kit.application import Caller, api_router
 from shared.kit.auth import require_service
 from shared.kit.errors import InvalidRequest
+from shared.worker.log_lines import find_lines
 from shared.worker.worker import Worker
 
 MAX_SPEC_BYTES = 1024 * 1024
@@ -70,6 +73,13 @@ def preempt(attempt_id: Id, worker: AtWork) -> AttemptView:
     return worker.view(attempt_id)
 
 
+@protocol.post("/jobs/{attempt_id}/commands", status_code=202)
+def command(attempt_id: Id, asked: Command, worker: AtWork) -> AttemptView:
+    """Have a running attempt do something and go on; its log will tell."""
+    worker.command(attempt_id, asked)
+    return worker.view(attempt_id)
+
+
 @protocol.get("/jobs/{attempt_id}/result")
 def result(attempt_id: Id, worker: AtWork) -> ExitReport:
     """How an attempt ended."""
@@ -92,11 +102,21 @@ def log(
 ) -> LogPage:
     """A slice of the engine's output."""
     folder = worker.store.find(attempt_id)
-    text, is_complete = worker.store.read_output(folder, offset, limit)
+    begin = worker.store.past_hole(folder, offset)
+    text, is_complete = worker.store.read_output(folder, begin, limit)
     return LogPage(
-        attempt=folder.number, offset=offset, next_offset=offset + len(text),
+        attempt=folder.number, offset=begin, next_offset=begin + len(text),
         text=text.decode("utf-8", "replace"), is_complete=is_complete,
     )  # fmt: skip
+
+
+@protocol.get("/jobs/{attempt_id}/log/lines")
+def log_lines(attempt_id: Id, query: Annotated[LineQuery, Query()], worker: AtWork) -> LogLines:
+    """Lines of the engine's output, by level and by what they say."""
+    folder = worker.store.find(attempt_id)
+    has_ended = folder.exit.exists()
+    lines, next_offset, is_end = find_lines(folder.stdout, folder.hole, query, is_final=has_ended)
+    return LogLines(attempt=folder.number, data=lines, next_offset=next_offset, is_complete=is_end and has_ended)
 
 
 @protocol.get("/capacity")

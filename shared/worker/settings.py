@@ -24,6 +24,8 @@ class WorkerSettings(ServiceSettings):
     """A used spare is replaced when nothing runs, or this long after, at low priority."""
     stop_grace_s: float = Field(default=30.0, gt=0, le=3600)
     """From a stop, pause or preemption to the end of the process group."""
+    output_bytes: int = Field(default=16 << 20, ge=1 << 20)
+    """What is kept of an attempt's output: the first of it (1 MiB, or a quarter), and the newest."""
     on_sigterm: Literal["leave", "drain"] = "leave"
     """`leave`: jobs run on without the service, unless the file `<data_dir>/drain` is there, as `imts up` puts it
     when it stops everything. `drain`: preempt them, report, then exit."""

@@ -20,9 +20,9 @@ from shared.worker.failures.case import Remains
 from shared.worker.folder import AttemptFolder, ControlFile
 from shared.worker.liveness import try_lock
 from shared.worker.oom import memory_limit, read_kills
-from shared.worker.processes import adopt_orphans, kill_family
+from shared.worker.output import MOST_BYTES, OutputCap
+from shared.worker.processes import SPARE, adopt_orphans, kill_family, title_of
 
-SPARE = "spare"
 _POLL_MS = 100
 _LOCK_PATIENCE_S = 2.0
 _LONGEST_GRACE_S = 3600.0
@@ -110,9 +110,10 @@ def _tell(service: socket.socket, message: bytes) -> None:
 class Watch:
     """Waits for the engine, passes on what is asked of the attempt, and enforces the deadline."""
 
-    def __init__(self, engine: Engine, folder: AttemptFolder, grace_s: float) -> None:
+    def __init__(self, engine: Engine, folder: AttemptFolder, grace_s: float, cap: OutputCap) -> None:
         self._engine = engine
         self._folder = folder
+        self._cap = cap
         self._own_grace_s = grace_s
         self._asked: ControlFile | None = None
         self._kill_at: float | None = None
@@ -130,7 +131,9 @@ class Watch:
             self._obey()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._engine.kill_group()
+            self._cap.hold()
             poll.poll(_POLL_MS)
+        self._cap.hold()
 
     def _obey(self) -> None:
         if self._was_told_to_end and not self._folder.control.exists():
@@ -164,17 +167,18 @@ def _send_output_to(log: Path) -> None:
 def _run(engine: Engine, line: bytes) -> int:
     job = json.loads(line)
     folder = AttemptFolder(Path(job["folder"]))
-    setproctitle(f"imts:shepherd:{folder.attempt_id}")
     lock = try_lock(folder.lock, _LOCK_PATIENCE_S)
     if lock is None or folder.exit.exists() or folder.shepherd.exists():
         engine.kill_group()
         return os.EX_TEMPFAIL
+    setproctitle(f"imts:shepherd:{folder.attempt_id}")
     _send_output_to(folder.stdout)
     started_at = datetime.now(UTC).isoformat()
     facts = {"pid": os.getpid(), "engine_pid": engine.pid, "started_at": started_at}
     write_atomic(folder.shepherd, json.dumps(facts))
     kills_before = read_kills()
-    watch = Watch(engine, folder, float(job["stop_grace_s"]))
+    cap = OutputCap(folder.stdout, folder.hole, int(job.get("output_bytes", MOST_BYTES)))
+    watch = Watch(engine, folder, float(job["stop_grace_s"]), cap)
     engine.hand_over(line)
     watch.until_exit()
     engine.kill_group()
@@ -186,7 +190,7 @@ def _run(engine: Engine, line: bytes) -> int:
 
 def main(module: str, label: str) -> int:
     """Start an engine, wait for a job (`label` is its attempt, or `spare`), see it through."""
-    setproctitle(f"imts:shepherd:{label}")
+    setproctitle(title_of("shepherd", label))
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     adopt_orphans()

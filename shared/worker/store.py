@@ -10,6 +10,7 @@ from shared.contracts.work import AttemptSpec, ExitReport
 from shared.kit.errors import Conflict, ImtsError, NotFound, RateLimited
 from shared.kit.files import fsync, write_atomic
 from shared.worker.folder import AttemptFolder, read_json
+from shared.worker.output import hole_in
 
 _READ_BACK_BYTES = 4
 
@@ -116,13 +117,19 @@ class AttemptStore:
         has_ended = folder.exit.exists()
         if not folder.stdout.exists():
             return b"", has_ended
+        begin, _ = hole_in(folder.hole)
         with folder.stdout.open("rb") as stream:
             stream.seek(offset)
-            chunk = stream.read(limit)
+            chunk = stream.read(min(limit, begin - offset) if offset < begin else limit)
             is_end = not stream.read(1)
         if is_end and has_ended:
             return chunk, True
         return _whole_characters(chunk), False
+
+    def past_hole(self, folder: AttemptFolder, offset: int) -> int:
+        """`offset`, or where output goes on when what was there has been given back."""
+        begin, end = hole_in(folder.hole)
+        return end if begin <= offset < end else offset
 
 
 def _whole_characters(chunk: bytes) -> bytes:

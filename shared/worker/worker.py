@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
+from shared.contracts.commands import Command
 from shared.contracts.work import (
     AttemptSpec,
     AttemptState,
@@ -16,8 +17,10 @@ from shared.contracts.work import (
     Resources,
 )
 from shared.kit.clock import Clock
-from shared.kit.errors import Conflict, InvalidRequest, RateLimited, Unavailable
+from shared.kit.errors import Conflict, InvalidRequest, NotFound, RateLimited, Unavailable
 from shared.kit.logs import logger
+from shared.worker.commands import NAME as COMMANDS
+from shared.worker.commands import append_command, read_commands
 from shared.worker.ending import end_attempt
 from shared.worker.executors.seam import Executor
 from shared.worker.failures.case import Remains
@@ -28,6 +31,7 @@ from shared.worker.settings import WorkerSettings
 from shared.worker.store import AttemptStore
 
 _STARTS = 3
+_MOST_COMMANDS = 1000
 _URGENCY = [Control.PREEMPT, Control.PAUSE, Control.STOP]
 
 OnChange = Callable[[AttemptFolder], None]
@@ -158,7 +162,7 @@ class Worker:
     def control(self, attempt_id: str, wish: Control) -> None:
         """Ask for an end; asking again changes nothing, a stop overrules a pause, a pause a preemption."""
         with self._turn:
-            folder = self.store.find(attempt_id)
+            folder = self._find_or_refuse(attempt_id)
             if folder.exit.exists():
                 return
             deadline = self._clock.now().timestamp() + self._settings.stop_grace_s
@@ -171,6 +175,26 @@ class Worker:
             was_never_started = not folder.shepherd.exists() and self._end(folder, Remains())
         if was_never_started:
             self._on_change(folder)
+
+    def command(self, attempt_id: str, command: Command) -> None:
+        """Write a command down for the engine; Conflict when the attempt has ended or is about to."""
+        with self._turn:
+            folder = self.store.find(attempt_id)
+            if folder.exit.exists() or folder.read_control() is not None:
+                raise Conflict(f"attempt {attempt_id} is over or about to end", code="attempt_ending")
+            path = folder.work / COMMANDS
+            if len(read_commands(path)) >= _MOST_COMMANDS:
+                raise Conflict(f"a job takes {_MOST_COMMANDS} commands and no more", code="too_many_commands")
+            append_command(path, command.model_dump(mode="json"))
+
+    def _find_or_refuse(self, attempt_id: str) -> AttemptFolder:
+        """An attempt that is told to end before it came never runs here: its start may be on its way."""
+        try:
+            return self.store.find(attempt_id)
+        except NotFound:
+            unwanted = Conflict(f"attempt {attempt_id} was told to end before it came", code="attempt_unwanted")
+            self.store.refuse(attempt_id, unwanted)
+            raise
 
     def remove(self, attempt_id: str) -> None:
         """Delete what an attempt left; Conflict while it lives, which a stop ends, or while its log is not all told."""

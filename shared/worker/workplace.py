@@ -1,7 +1,6 @@
 """A worker with its background tasks: reaper, reporter, hints, drain."""
 
 import asyncio
-import os
 
 from shared.contracts.work import Control, JobKind
 from shared.kit.bell import Bell
@@ -10,7 +9,7 @@ from shared.kit.errors import Unavailable
 from shared.kit.logs import logger
 from shared.kit.peer import PeerClient
 from shared.kit.tasks import in_thread
-from shared.worker.environment import engine_environment
+from shared.worker.environment import cache_of, own_engine_environment
 from shared.worker.executors.local import LocalExecutor
 from shared.worker.folder import AttemptFolder
 from shared.worker.gauges import tell
@@ -43,10 +42,8 @@ class Workplace:
         self._settings = settings
         self._bell = Bell()
         self._quiet = asyncio.Event()
-        cache = settings.data_dir.resolve() / "cache"
-        cache.mkdir(parents=True, exist_ok=True)
-        environment = engine_environment(os.environ, cache, settings.engine_environment)
-        executor = LocalExecutor(settings, Recipe(settings.engine or engine, environment), cache, clock)
+        recipe = Recipe(settings.engine or engine, own_engine_environment(settings))
+        executor = LocalExecutor(settings, recipe, cache_of(settings), clock)
         store = AttemptStore(settings.data_dir)
         self.hints = Hints(orchestrator)
         self.reporter = Reporter(stream, clock, self._on_reported, self._on_zombie)

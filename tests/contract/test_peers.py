@@ -18,6 +18,7 @@ from orchestrator.clients.worker import HttpWorker
 from orchestrator.domain.peers import StreamPeer, WorkerPeer
 from services.stream.app import create_app as create_stream
 from services.stream.settings import StreamSettings
+from shared.contracts.commands import Action, Command
 from shared.contracts.events import AppendRequest, NewEvent
 from shared.contracts.work import AttemptSpec, AttemptState, Control, JobKind, Outcome
 from shared.kit.auth import ServiceTokens
@@ -161,6 +162,20 @@ def test_a_refused_start_says_why(
         worker(lambda peer: peer.start(second(first)))
     assert refusal.value.code == code
     _stop(worker, first)
+
+
+def test_a_living_attempt_takes_commands_and_an_ended_one_none(worker: Ask) -> None:
+    spec = a_spec()
+    command = Command(command_id=new_id("cmd"), action=Action.SET_LEARNING_RATE, value=0.1)
+    worker(lambda peer: peer.start(spec))
+    for _ in range(2):
+        assert worker(lambda peer: peer.command(spec.attempt_id, command)).attempt_id == spec.attempt_id
+    _stop(worker, spec)
+    with pytest.raises(Conflict) as refusal:
+        worker(lambda peer: peer.command(spec.attempt_id, command))
+    assert refusal.value.code == "attempt_ending"
+    with pytest.raises(NotFound):
+        worker(lambda peer: peer.command(a_spec().attempt_id, command))
 
 
 def test_a_log_is_read_from_an_offset(worker: Ask) -> None:

@@ -22,6 +22,10 @@ def run(attempt: Attempt) -> Result:
     with (attempt.work / "runs").open("a") as runs:
         runs.write(f"{attempt.spec.attempt_id} {os.getpid()}\n")
     is_asked = _listen(spec.get("on_sigterm", "default"))
+    for number in range(spec.get("prints", 0)):
+        sys.stdout.write(f"[INFO|engine] line {number:08} of many, padded to a round length{'.' * 40}\n")
+    if "says" in spec:
+        sys.stdout.write(spec["says"])
     if spec.get("forks"):
         _fork_helpers(attempt)
     attempt.emit("log", {"imported_at": IMPORTED_AT, "began_at": time.time(), "environment": sorted(os.environ)})

@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime
 
+from shared.contracts.commands import Command
 from shared.contracts.jobs import LogPage, PeerState
+from shared.contracts.log_lines import LineQuery, LogLevel, LogLine, LogLines
 from shared.contracts.work import (
     AttemptSpec,
     AttemptState,
@@ -27,6 +29,7 @@ class FakeWorker:
         self.specs: dict[str, AttemptSpec] = {}
         self.views: dict[str, AttemptView] = {}
         self.controls: list[tuple[str, Control]] = []
+        self.commands: list[tuple[str, Command]] = []
         self.starts: list[str] = []
         self.looks = 0
         self.removed: list[str] = []
@@ -96,6 +99,8 @@ class FakeWorker:
         return self.views[attempt_id]
 
     async def control(self, attempt_id: str, wanted: Control) -> AttemptView:
+        if attempt_id not in self.views:
+            self.refused.add(attempt_id)
         view = await self.look(attempt_id)
         self.controls.append((attempt_id, wanted))
         outcomes = {Control.STOP: Outcome.STOPPED, Control.PAUSE: Outcome.PAUSED, Control.PREEMPT: Outcome.PREEMPTED}
@@ -103,11 +108,27 @@ class FakeWorker:
             self.end(attempt_id, outcomes[wanted])
         return view
 
+    async def command(self, attempt_id: str, wanted: Command) -> AttemptView:
+        view = await self.look(attempt_id)
+        if view.exit is not None:
+            raise Conflict("it is over", code="attempt_ending")
+        if (attempt_id, wanted) not in self.commands:
+            self.commands.append((attempt_id, wanted))
+        return view
+
     async def log(self, attempt_id: str, offset: int, limit: int) -> LogPage:
         self._answer()
         text = f"output of {attempt_id}\n"[offset : offset + limit]
         number = int(attempt_id.rpartition(".")[2])
         return LogPage(attempt=number, offset=offset, next_offset=offset + len(text), text=text, is_complete=False)
+
+    async def log_lines(self, attempt_id: str, query: LineQuery) -> LogLines:
+        page = await self.log(attempt_id, query.offset, 1000)
+        wanted = page.text and query.level.covers(LogLevel.INFO) and query.search.casefold() in page.text.casefold()
+        line = LogLine(offset=query.offset, level=LogLevel.INFO, text=page.text.rstrip("\n"))
+        return LogLines(
+            attempt=page.attempt, data=[line] if wanted else [], next_offset=page.next_offset, is_complete=False
+        )
 
     async def remove(self, attempt_id: str) -> None:
         if self.is_silent:

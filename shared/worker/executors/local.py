@@ -33,7 +33,7 @@ class LocalExecutor:
     def start(self, folder: AttemptFolder) -> None:
         assignment = Assignment(
             folder=str(folder.path), artifacts_url=absolute_store(self._settings.artifacts), cache=str(self._cache),
-            stop_grace_s=self._settings.stop_grace_s,
+            stop_grace_s=self._settings.stop_grace_s, output_bytes=self._settings.output_bytes,
         )  # fmt: skip
         pair = self._spares.take()
         if pair is None or not pair.assign(assignment):

@@ -98,6 +98,19 @@ def test_what_was_refused_for_want_of_room_is_never_run(start_worker: WorkerFact
     assert worker.put(again).status_code in {200, 201, 202}
 
 
+def test_an_attempt_that_was_told_to_end_before_it_came_never_starts(start_worker: WorkerFactory) -> None:
+    worker = start_worker()
+    spec = attempt_spec()
+    unknown = worker.http.post(f"/jobs/{spec.attempt_id}/preempt")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "attempt_not_found")
+    late = worker.put(spec)
+    assert (late.status_code, late.json()["error"]["code"]) == (429, "attempt_unwanted")
+    worker.kill()
+    worker.start()
+    assert worker.put(spec).json()["error"]["code"] == "attempt_unwanted"
+    assert worker.http.get(f"/jobs/{spec.attempt_id}").status_code == 404
+
+
 def test_a_stop_lets_the_engine_leave_a_checkpoint(start_worker: WorkerFactory, peer: StreamPeer) -> None:
     worker = start_worker()
     spec = attempt_spec(events=5000, on_sigterm="checkpoint")

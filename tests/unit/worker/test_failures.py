@@ -26,7 +26,7 @@ from tests.unit.worker.failure_cases import CASES, CODE_1, traceback
 
 NAMED_BY_ENGINES = {
     "no_trainable_rows", "cutoff_too_short", "no_questions", "template_mismatch", "full_on_adapter",
-    "operation_unknown", "loss_not_finite", "option_unsupported",
+    "operation_unknown", "loss_not_finite", "option_unsupported", "target_refused",
 }  # fmt: skip
 CONCLUDED_BY_THE_ORCHESTRATOR = {
     Reason.QUEUE_TIMEOUT,
@@ -169,8 +169,10 @@ def test_evidence_says_where_it_is_from(tmp_path: Path) -> None:
 
 def test_paths_are_told_from_the_jobs_folder_and_no_further() -> None:
     folder = "/var/lib/imts/training/jobs/job-1"
-    told = redact(f"'{folder}/work/a b.pt' /srv/other/x.json /v/lib/site-packages/torch/serialization.py", folder, 999)
-    assert told == "'work/a b.pt' …/x.json torch/serialization.py"
+    told = redact(
+        f"'{folder}/checkpoints/a b.pt' /srv/other/x.json /v/lib/site-packages/torch/serialization.py", folder, 999
+    )
+    assert told == "'checkpoints/a b.pt' …/x.json torch/serialization.py"
     assert redact(f"{folder}", folder, 999) == "."
     assert redact("and/or 3/4 step 1/2", folder, 999) == "and/or 3/4 step 1/2"
 

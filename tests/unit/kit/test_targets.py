@@ -1,0 +1,29 @@
+"""Servers outside are named by the operator, each once, by a plain URL."""
+
+import pytest
+
+from shared.kit.targets import parse_targets
+
+
+def test_targets_are_read_by_name() -> None:
+    assert parse_targets(" office=http://10.0.0.5:11434/ , lab=https://lab.example/ollama") == {
+        "office": "http://10.0.0.5:11434",
+        "lab": "https://lab.example/ollama",
+    }
+    assert parse_targets("") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://x:1",
+        "office=ftp://x",
+        "office=http://u:p@x",
+        "office=http://x?a=1",
+        "a=http://x,a=http://y",
+        "a b=http://x",
+    ],
+)
+def test_what_is_no_target_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"name=http|called a"):
+        parse_targets(text)
