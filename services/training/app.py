@@ -1,7 +1,11 @@
-"""The training service's web process: it takes training and export jobs and leaves the work to engines."""
+"""The training service's web process: it takes jobs and chat completions and leaves the work to engines."""
 
 from fastapi import FastAPI
 
+from services.training.planning.planner import Planner
+from services.training.planning.routes import routes as planning
+from services.training.serving.desk import Desk
+from services.training.serving.routes import MAX_CALL_BYTES, PREFIX, routes
 from services.training.settings import TrainingSettings
 from shared.contracts.work import JobKind
 from shared.worker.application import create_worker_application
@@ -9,10 +13,17 @@ from shared.worker.application import create_worker_application
 
 def create_app(settings: TrainingSettings) -> FastAPI:
     """The service, ready to be served."""
-    return create_worker_application(
+    desk = Desk(settings)
+    app = create_worker_application(
         service="training",
-        summary="Fine-tunes language models with LLaMA-Factory and makes tiny ones.",
+        summary="Fine-tunes language models with LLaMA-Factory, makes tiny ones, and serves them.",
         settings=settings,
         kinds=frozenset({JobKind.TRAINING, JobKind.EXPORT}),
         engine="services.training.engine",
+        routers=[routes, planning],
+        beside=desk.opened,
+        body_limits={PREFIX: MAX_CALL_BYTES},
     )
+    app.state.desk = desk
+    app.state.planner = Planner(settings)
+    return app

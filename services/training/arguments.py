@@ -19,6 +19,8 @@ class EngineArguments(TypedDict, total=False):
     use_dora: bool
     pissa_init: bool
     loraplus_lr_ratio: float
+    quantization_bit: int
+    ref_model_quantization_bit: int
     oft_rank: int
     oft_block_size: int
     oft_target: str

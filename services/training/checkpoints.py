@@ -24,10 +24,10 @@ class Checkpoint:
     path: Path
     step: int
 
-    def is_final(self) -> bool:
-        """Whether the run had nothing left to do."""
+    def is_final(self, max_steps: int | None = None) -> bool:
+        """Whether a run of so many steps, or of as many as it had, has nothing left to do."""
         state = self._trainer_state()
-        return bool(state["global_step"] >= state["max_steps"])
+        return bool(state["global_step"] >= (max_steps or state["max_steps"]))
 
     def figures(self) -> JsonObject:
         """How the training stood when this was saved."""
@@ -111,6 +111,14 @@ def move_away(path: Path, set_aside: Path) -> None:
     path.rename(set_aside / path.name)
 
 
+def drop_from(output: Path, step: int) -> None:
+    """Remove the checkpoints of this step and later ones: a run that went astray wrote them."""
+    for made_at, path in folders(output):
+        if made_at >= step:
+            (path / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(path)
+
+
 def clear_output(output: Path) -> None:
     """Remove what an earlier attempt left beside its checkpoints: the trainer refuses such a folder."""
     for path in output.iterdir():
@@ -118,10 +126,11 @@ def clear_output(output: Path) -> None:
             path.unlink()
 
 
-def keep_newest(output: Path, count: int) -> None:
-    """Remove sealed checkpoints but the newest `count`; called only once a newer one is durable."""
-    sealed = [path for _, path in folders(output) if (path / MANIFEST).is_file()]
-    for path in sealed[count:]:
-        # Without its manifest a half-removed checkpoint is never taken for a whole one.
-        (path / MANIFEST).unlink()
-        shutil.rmtree(path)
+def keep_newest(output: Path, count: int, best: int | None = None) -> None:
+    """Remove sealed checkpoints but the newest `count` and the one of step `best`; called once a newer is durable."""
+    sealed = [(step, path) for step, path in folders(output) if (path / MANIFEST).is_file()]
+    for step, path in sealed[count:]:
+        if step != best:
+            # Without its manifest a half-removed checkpoint is never taken for a whole one.
+            (path / MANIFEST).unlink()
+            shutil.rmtree(path)

@@ -1,19 +1,18 @@
-"""The attempt's own data folder: normalised rows as Parquet files and the `dataset_info.json` that describes them."""
+"""The attempt's own data folder: normalised rows as Arrow files and the `dataset_info.json` that describes them."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
-from pyarrow import parquet
 
+from services.training.mixing import Line
 from services.training.stage_rows import ROW_OF_STAGE, Row, RowUnfit
 from shared.contracts.base import JsonObject
 from shared.contracts.training import Stage
-from shared.datasets.rows import read_rows
 
 _BATCH = 1_000
 _NAMED = 20
@@ -30,10 +29,12 @@ _TAGS: JsonObject = {
 _MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 # A declared schema: a reader left to guess takes texts that look like dates for dates.
 _TALK = [("messages", pa.list_(_MESSAGE)), ("tools", pa.string())]
+_PAIRS = pa.schema([*_TALK, ("chosen", _MESSAGE), ("rejected", _MESSAGE)])
 _SCHEMAS = {
     Stage.SFT: pa.schema(_TALK),
     Stage.PT: pa.schema([("text", pa.string())]),
-    Stage.DPO: pa.schema([*_TALK, ("chosen", _MESSAGE), ("rejected", _MESSAGE)]),
+    Stage.DPO: _PAIRS,
+    Stage.RM: _PAIRS,
     Stage.KTO: pa.schema([*_TALK, ("label", pa.bool_())]),
 }
 
@@ -43,11 +44,12 @@ def _description(stage: Stage) -> JsonObject:
     if stage is Stage.PT:
         return {"formatting": "alpaca", "columns": {"prompt": "text"}}
     columns = {"messages": "messages", "tools": "tools"}
-    if stage is Stage.DPO:
+    is_ranking = _SCHEMAS[stage] is _PAIRS
+    if is_ranking:
         columns |= {"chosen": "chosen", "rejected": "rejected"}
     if stage is Stage.KTO:
         columns |= {"kto_tag": "label"}
-    return {"formatting": "sharegpt", "ranking": stage is Stage.DPO, "columns": dict(columns), "tags": _TAGS}
+    return {"formatting": "sharegpt", "ranking": is_ranking, "columns": dict(columns), "tags": _TAGS}
 
 
 @dataclass
@@ -63,57 +65,61 @@ class Written:
 class BadRow(Exception):
     """A row that is not what a normalised row is."""
 
-    def __init__(self, role: str, number: int, why: str) -> None:
-        super().__init__(f"row {number} of {role}: {why}")
-        self.role = role
-        self.number = number
+    def __init__(self, line: Line, why: str) -> None:
+        super().__init__(f"row {line.number} of {line.dataset}: {why}")
+        self.dataset = line.dataset
+        self.number = line.number
         """From 1, as at the upload."""
         self.why = why
 
 
-def write_data(folder: Path, stage: Stage, blobs: dict[str, Path]) -> dict[str, Written]:
+def write_data(folder: Path, stage: Stage, rows: Mapping[str, Iterable[Line]]) -> dict[str, Written]:
     """Write each role's rows and the description of all; answers what happened to the rows, or raises BadRow."""
     folder.mkdir(parents=True, exist_ok=True)
-    info = {role: {"file_name": f"{role}.parquet", **_description(stage)} for role in blobs}
+    info = {role: {"file_name": f"{role}.arrow", **_description(stage)} for role in rows}
     (folder / "dataset_info.json").write_text(json.dumps(info))
-    return {role: _write(folder / f"{role}.parquet", stage, role, read_rows(blob)) for role, blob in blobs.items()}
+    return {role: _write(folder / f"{role}.arrow", stage, lines) for role, lines in rows.items()}
 
 
-def _write(path: Path, stage: Stage, role: str, rows: Iterator[Row]) -> Written:
+def rows_in(folder: Path, role: str) -> int:
+    """How many rows were written for a role; the file is walked through, not read into memory."""
+    with pa.memory_map(str(folder / f"{role}.arrow")) as source, pa.ipc.open_stream(source) as batches:
+        return sum(batch.num_rows for batch in batches)
+
+
+def _write(path: Path, stage: Stage, lines: Iterable[Line]) -> Written:
     report = Written()
     schema = _SCHEMAS[stage]
-    fitting = _fitting(stage, role, rows, report)
-    with parquet.ParquetWriter(path, schema, compression="none") as writer:
+    fitting = _fitting(stage, lines, report)
+    # Read batch by batch; of a Parquet file, all that was read stays in memory until its end.
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         while batch := list(islice(fitting, _BATCH)):
-            writer.write_table(_table(schema, role, batch))
+            writer.write_table(_table(schema, batch))
             report.rows += len(batch)
     return report
 
 
-def _table(schema: pa.Schema, role: str, batch: list[tuple[int, Row]]) -> pa.Table:
+def _table(schema: pa.Schema, batch: list[tuple[Line, Row]]) -> pa.Table:
     """The rows as a table; when it cannot be made, the row that is to blame is looked for."""
     try:
         return pa.Table.from_pylist([row for _, row in batch], schema=schema)
     except (pa.ArrowException, TypeError, ValueError):
-        for number, row in batch:
+        for line, row in batch:
             try:
                 pa.Table.from_pylist([row], schema=schema)
             except (pa.ArrowException, TypeError, ValueError) as fault:
-                raise BadRow(role, number, str(fault)) from fault
+                raise BadRow(line, str(fault)) from fault
         raise
 
 
-def _fitting(stage: Stage, role: str, rows: Iterator[Row], report: Written) -> Iterator[tuple[int, Row]]:
+def _fitting(stage: Stage, lines: Iterable[Line], report: Written) -> Iterator[tuple[Line, Row]]:
     convert = ROW_OF_STAGE[stage]
-    for number in count(1):
+    for line in lines:
         try:
-            row = next(rows, None)
-            if row is None:
-                return
-            yield number, convert(row)
+            yield line, convert(json.loads(line.text))
         except RowUnfit as fault:
             report.dropped[str(fault)] += 1
             if len(report.dropped_rows) < _NAMED:
-                report.dropped_rows.append(number)
+                report.dropped_rows.append(line.number)
         except (ValueError, TypeError, KeyError, AttributeError) as fault:
-            raise BadRow(role, number, f"{type(fault).__name__}: {fault}") from fault
+            raise BadRow(line, f"{type(fault).__name__}: {fault}") from fault

@@ -1,5 +1,7 @@
 """What this machine has to compute with, and how much of it a small model should take."""
 
+from importlib.util import find_spec
+
 import torch
 
 from services.training.recipe import Machine
@@ -10,9 +12,11 @@ ONE_THREAD_BYTES = 8 * 2**20
 
 def machine() -> Machine:
     """The processors that the trainer will choose by itself."""
+    has_quantizer = find_spec("bitsandbytes") is not None
     if not torch.cuda.is_available():
-        return Machine()
-    return Machine(has_gpu=True, has_bf16=torch.cuda.is_bf16_supported(including_emulation=False))
+        return Machine(has_quantizer=has_quantizer)
+    has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return Machine(has_gpu=True, has_bf16=has_bf16, has_quantizer=has_quantizer)
 
 
 def fit_threads(model_bytes: int) -> None:

@@ -1,10 +1,23 @@
 """The training engine: imports what is slow to import, then runs one attempt."""
 
+from collections.abc import Callable
+
+from services.training.make_gguf import run_make_gguf
+from services.training.make_ollama import run_make_ollama
 from services.training.make_tiny import run_make_tiny
+from services.training.merge import run_merge
 from services.training.train import train
+from shared.contracts.exports import Operation
 from shared.contracts.failures import Reason
 from shared.contracts.work import JobKind
 from shared.worker.attempt import Attempt, Result, UserFault
+
+_EXPORTS: dict[object, Callable[[Attempt], Result]] = {
+    "make_tiny": run_make_tiny,
+    Operation.MERGE: run_merge,
+    Operation.GGUF: run_make_gguf,
+    Operation.OLLAMA: run_make_ollama,
+}
 
 
 def run(attempt: Attempt) -> Result:
@@ -12,6 +25,6 @@ def run(attempt: Attempt) -> Result:
     if attempt.spec.kind is JobKind.TRAINING:
         return train(attempt)
     operation = attempt.spec.spec.get("operation")
-    if operation == "make_tiny":
-        return run_make_tiny(attempt)
+    if operation in _EXPORTS:
+        return _EXPORTS[operation](attempt)
     raise UserFault(Reason.OPERATION_UNKNOWN, f"export does not know the operation {operation!r}")

@@ -10,6 +10,7 @@ os.environ.setdefault("DISABLE_VERSION_CHECK", "1")
 
 import datasets
 import transformers
+from llamafactory.train.rm.trainer import PairwiseTrainer
 from llamafactory.train.tuner import run_exp
 
 _LOADED_BY_A_JOB = (
@@ -26,6 +27,13 @@ for _name in _LOADED_BY_A_JOB:
 for _kind in ("ImageTextToText", "Seq2SeqLM", "TextToWaveform"):
     # LLaMA-Factory looks for any model's class here, which reads a hundred configurations the first time.
     list(getattr(transformers, f"AutoModelFor{_kind}")._model_mapping.keys())
+
+
+def _is_loaded_already(_trainer: PairwiseTrainer, _checkpoint: str, _model: object = None) -> None:
+    """Adapter and value head came from the checkpoint when the model was made; the trainer would not find them."""
+
+
+PairwiseTrainer._load_from_checkpoint = _is_loaded_already
 datasets.disable_progress_bars()
 transformers.utils.logging.disable_progress_bar()
 # The trainer collects garbage before the first step: a third of a second, spent on what was imported here.

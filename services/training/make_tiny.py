@@ -2,6 +2,7 @@
 
 import shutil
 
+from services.training.cards import MODEL, made_card
 from services.training.devices import fit_threads
 from services.training.export.tiny import make_tiny
 from services.training.export.tiny_tokenizer import TEMPLATE
@@ -9,6 +10,7 @@ from services.training.publish import publish_model
 from services.training.questions import questions
 from services.training.recipe import TRAIN
 from shared.contracts import events
+from shared.contracts.base import JsonObject
 from shared.contracts.failures import Reason
 from shared.contracts.models import MakeTinySpec
 from shared.worker.attempt import Attempt, Result, UserFault
@@ -35,7 +37,9 @@ def run_make_tiny(attempt: Attempt) -> Result:
             pretrain_steps=spec.pretrain_steps,
         )
         _tell(attempt, 2, "storing")
-        artifact = publish_model(attempt.store, report.path, attempt.scratch / "published")
+        figures: JsonObject = {"vocab_size": report.vocab_size, "pretrain_loss": report.pretrain_loss}
+        card = made_card(attempt, spec.name, "make_tiny", MODEL, figures)
+        artifact = publish_model(attempt.store, report.path, attempt.scratch / "published", card)
     finally:
         shutil.rmtree(attempt.scratch, ignore_errors=True)
     _tell(attempt, 3, "made")
@@ -46,7 +50,6 @@ def run_make_tiny(attempt: Attempt) -> Result:
         "template": TEMPLATE,
         "parameters": report.parameters,
     }
-    figures = {"vocab_size": report.vocab_size, "pretrain_loss": report.pretrain_loss}
     return Result(result={"model": model, "metrics": figures}, artifacts=[artifact])
 
 

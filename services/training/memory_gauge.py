@@ -21,11 +21,12 @@ class MemoryGauge:
         """`memory_used`, and with a GPU `gpu_memory_used` (reserved) and `gpu_memory_total`, in GiB."""
         if now - self._looked_at >= _EVERY_S:
             self._looked_at = now
-            self._figures = {"memory_used": _resident_gib(), **(_gpu_gib() if self._has_gpu else {})}
+            self._figures = {"memory_used": resident_gib(), **(_gpu_gib() if self._has_gpu else {})}
         return self._figures
 
 
-def _resident_gib() -> float:
+def resident_gib() -> float:
+    """Of host memory, now."""
     with open("/proc/self/statm", "rb") as stream:
         return int(stream.read().split()[1]) * _PAGE_GIB
 

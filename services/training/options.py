@@ -45,6 +45,8 @@ def _lora_arguments(spec: TrainingSpec) -> EngineArguments:
     )
     if spec.loraplus_lr_ratio is not None:
         found["loraplus_lr_ratio"] = spec.loraplus_lr_ratio
+    if spec.quantization_bit is not None:
+        found["quantization_bit"] = spec.quantization_bit
     return found
 
 
@@ -66,7 +68,7 @@ def objective_arguments(spec: TrainingSpec) -> EngineArguments:
                 kto_chosen_weight=spec.kto_chosen_weight,
                 kto_rejected_weight=spec.kto_rejected_weight,
             )
-        case Stage.SFT | Stage.PT:
+        case Stage.SFT | Stage.PT | Stage.RM:
             return EngineArguments()
 
 

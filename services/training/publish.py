@@ -5,6 +5,7 @@ import os
 from fnmatch import fnmatch
 from pathlib import Path
 
+from services.training.cards import write_card
 from shared.contracts.training import FinetuningType
 from shared.contracts.work import Artifact
 from shared.kit.artifacts import ArtifactStore
@@ -12,28 +13,39 @@ from shared.kit.artifacts import ArtifactStore
 TREE = "application/vnd.imts.tree+json"
 ADAPTER = "adapter"
 MODEL = "model"
-_ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
-_MODEL_FILES = (
-    "config.json", "generation_config.json", "model*.safetensors", "model.safetensors.index.json",
+_ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "value_head.safetensors")
+_TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "*.tiktoken", "special_tokens_map.json",
     "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model", "chat_template.jinja",
     "*processor_config.json",
 )  # fmt: skip
+_MODEL_FILES = (
+    "config.json", "generation_config.json", "model*.safetensors", "model.safetensors.index.json", *_TOKENIZER_FILES,
+)  # fmt: skip
 
 
-def publish(store: ArtifactStore, output: Path, staging: Path, kind: FinetuningType, base_name: str) -> Artifact:
+def publish(
+    store: ArtifactStore, output: Path, staging: Path, kind: FinetuningType, base_name: str, card: str
+) -> Artifact:
     """Store the adapter, or the whole model where its own weights were trained."""
     is_adapter = kind.makes_adapter
     stage_files(output, staging, _ADAPTER_FILES if is_adapter else _MODEL_FILES)
     if is_adapter:
         _make_portable(staging / "adapter_config.json", base_name)
+    write_card(staging, card)
     return put(store, staging, ADAPTER if is_adapter else MODEL)
 
 
-def publish_model(store: ArtifactStore, output: Path, staging: Path) -> Artifact:
+def publish_model(store: ArtifactStore, output: Path, staging: Path, card: str) -> Artifact:
     """Store a whole model."""
     stage_files(output, staging, _MODEL_FILES)
+    write_card(staging, card)
     return put(store, staging, MODEL)
+
+
+def stage_tokenizer(model: Path, staging: Path) -> None:
+    """Link what reads and writes a model's texts into another folder."""
+    stage_files(model, staging, _TOKENIZER_FILES)
 
 
 def put(store: ArtifactStore, folder: Path, name: str) -> Artifact:
@@ -44,7 +56,7 @@ def put(store: ArtifactStore, folder: Path, name: str) -> Artifact:
 
 def stage_files(output: Path, staging: Path, patterns: tuple[str, ...]) -> None:
     """Link the files that belong into a folder of their own."""
-    staging.mkdir(parents=True)
+    staging.mkdir(parents=True, exist_ok=True)
     for path in output.iterdir():
         if path.is_file() and any(fnmatch(path.name, pattern) for pattern in patterns):
             os.link(path, staging / path.name)

@@ -25,6 +25,8 @@ class Machine:
 
     has_gpu: bool = False
     has_bf16: bool = False
+    has_quantizer: bool = False
+    """Whether bitsandbytes is there."""
 
 
 class Unsupported(ValueError):
@@ -69,6 +71,8 @@ def precision_of(spec: TrainingSpec, machine: Machine) -> Precision:
 
 def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine: Machine) -> EngineArguments:
     """All of `run_exp`'s arguments: numbers and choices from the user, names and paths from the server."""
+    if spec.quantization_bit is not None and not machine.has_quantizer:
+        raise Unsupported("quantizationBit needs bitsandbytes, which this worker has not; drop it")
     precision = precision_of(spec, machine)
     arguments = EngineArguments(
         model_name_or_path=str(inputs.model),
@@ -111,17 +115,22 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
     arguments |= weight_arguments(spec)
     arguments |= objective_arguments(spec)
     arguments |= row_arguments(spec)
-    return _with_evaluation(_with_adapter(arguments, spec, inputs), spec, inputs)
+    return _with_evaluation(_with_adapter(arguments, spec, inputs, places), spec, inputs)
 
 
-def _with_adapter(arguments: EngineArguments, spec: TrainingSpec, inputs: Inputs) -> EngineArguments:
+def _with_adapter(arguments: EngineArguments, spec: TrainingSpec, inputs: Inputs, places: Places) -> EngineArguments:
     """An adapter that came with the model is trained on; what is learnt is measured against the two together."""
-    if inputs.adapter is not None:
+    if spec.stage.has_value_head and places.checkpoint is not None:
+        # The trainer cannot look into a model with a value head: it is loaded as it was saved.
+        arguments["adapter_name_or_path"] = str(places.checkpoint)
+    elif inputs.adapter is not None:
         arguments["adapter_name_or_path"] = str(inputs.adapter)
         if needs_reference(spec):
             # Without this the reference is the base alone, and all that the adapter learnt before counts as drift.
             arguments["ref_model"] = str(inputs.model)
             arguments["ref_model_adapters"] = str(inputs.adapter)
+            if spec.quantization_bit is not None:
+                arguments["ref_model_quantization_bit"] = spec.quantization_bit
     return arguments
 
 

@@ -22,11 +22,11 @@ def sft_row(row: Row) -> Row:
     return {"messages": turns, "tools": _tools(row, turns)}
 
 
-def dpo_row(row: Row) -> Row:
+def preference_row(row: Row) -> Row:
     """A question with an answer that is wanted and one that is not."""
     if "chosen" not in row or "rejected" not in row:
-        raise RowUnfit("has no chosen and rejected answers; stage dpo needs preferences")
-    turns = _turns(row, "dpo")
+        raise RowUnfit("has no chosen and rejected answers; this stage needs preferences")
+    turns = _turns(row, "preferences")
     if len(_spoken(turns)) % 2 == 0:
         raise RowUnfit("does not end with a question")
     chosen, rejected = _turn(row["chosen"]), _turn(row["rejected"])
@@ -58,7 +58,8 @@ def pt_row(row: Row) -> Row:
 ROW_OF_STAGE: dict[Stage, Callable[[Row], Row]] = {
     Stage.SFT: sft_row,
     Stage.PT: pt_row,
-    Stage.DPO: dpo_row,
+    Stage.DPO: preference_row,
+    Stage.RM: preference_row,
     Stage.KTO: kto_row,
 }
 

@@ -3,34 +3,35 @@
 import shutil
 from pathlib import Path
 
-from transformers import TrainerCallback
-
 from services.training import checkpoints
-from services.training.callbacks.beginning import BeginningCallback
-from services.training.callbacks.checkpoints import CheckpointCallback
-from services.training.callbacks.control import ControlCallback, TrainingHalted
-from services.training.callbacks.labels import LabelsCallback
-from services.training.callbacks.metrics import MetricsCallback
-from services.training.callbacks.stopping import StoppingCallback
+from services.training.attempt_data import bring_rows
+from services.training.callbacks.control import TrainingHalted
+from services.training.callbacks.memory_guard import MemoryShort, hard_limit
+from services.training.callbacks.watchdog import Struck
+from services.training.cards import ADAPTER, MODEL, made_card
 from services.training.checkpoints import Checkpoint
-from services.training.data_files import BadRow, Written, write_data
+from services.training.course import Course, Restart
+from services.training.crew import Crew
 from services.training.devices import fit_threads, machine
 from services.training.llama_factory import run_exp
 from services.training.pissa import to_plain_lora
 from services.training.publish import publish
-from services.training.recipe import TRAIN, VALIDATION, Inputs, Places, Unsupported, engine_arguments
+from services.training.recipe import Inputs, Places, Unsupported, engine_arguments
+from services.training.recovery import SET_ASIDE, Recovery, is_recoverable, unwound
 from services.training.weights import Weights, weights_of
 from shared.contracts import events
 from shared.contracts.base import JsonObject
 from shared.contracts.failures import Reason
+from shared.contracts.models import ModelPurpose
 from shared.contracts.training import FinetuningType, TrainingSpec
 from shared.contracts.work import Artifact, Control, ModelInput
+from shared.kit.memory import give_back_memory
 from shared.worker.attempt import Attempt, EngineFault, Result, UserFault
 from shared.worker.failures.diagnosis import LONGEST_MESSAGE, recognise
 from shared.worker.failures.faults import faults_of
 
-SET_ASIDE = "set_aside"
 PISSA = "pissa_beginning"
+CHECKPOINTS = "checkpoints"
 _UNREADABLE = frozenset(
     {Reason.CHECKPOINT_DAMAGED, Reason.WEIGHTS_DAMAGED, Reason.WEIGHTS_MISMATCH, Reason.ADAPTER_UNUSABLE}
 )
@@ -41,20 +42,17 @@ def train(attempt: Attempt) -> Result:
     """Train, and publish what came of it; halted on request, end with a checkpoint and nothing published."""
     spec = TrainingSpec.model_validate(attempt.spec.spec)
     base = attempt.spec.models["base"]
-    output = attempt.work / "checkpoints"
-    output.mkdir(parents=True, exist_ok=True)
-    checkpoint = _resume_point(attempt, output)
     weights = weights_of(attempt.store.materialise(base.base))
+    crew = Crew(attempt, spec, Course.of(attempt.work), weights)
     try:
-        if checkpoint is not None and checkpoint.is_final():
-            # The trainer would take one step too many when it resumes a finished run in the middle of an epoch.
-            source, figures = checkpoint.path, checkpoint.figures()
-        else:
-            places = Places(output, attempt.scratch / "cache", checkpoint.path if checkpoint else None)
-            source, figures = output, _run_from(checkpoint, attempt, spec, weights, places)
+        source, figures = _through(attempt, crew, weights)
+        crew.commands.refuse_rest()
+        source, figures = _best_or(source, figures, attempt, crew)
         if spec.pissa_init:
             source = to_plain_lora(source, attempt.work / PISSA, attempt.scratch / "plain")
-        artifact = publish(attempt.store, source, attempt.scratch / "published", spec.finetuning_type, base.name)
+        name, kind = _name(spec, base), spec.finetuning_type
+        card = made_card(attempt, name, "training", ADAPTER if kind.makes_adapter else MODEL, figures)
+        artifact = publish(attempt.store, source, attempt.scratch / "published", kind, base.name, card)
         return _result(spec, base, artifact, weights, figures)
     except TrainingHalted:
         return Result.of_control(attempt.control() or Control.PREEMPT)
@@ -62,17 +60,37 @@ def train(attempt: Attempt) -> Result:
         shutil.rmtree(attempt.scratch, ignore_errors=True)
 
 
-def _resume_point(attempt: Attempt, output: Path) -> Checkpoint | None:
-    """The newest good checkpoint, told to the log before anything else when steps will be repeated."""
-    checkpoint, refused = checkpoints.newest_good(output, attempt.work / SET_ASIDE)
-    checkpoints.clear_output(output)
-    if checkpoint is not None or attempt.spec.number > 1:
-        rewound = {"to_step": checkpoint.step if checkpoint else 0, "cause": attempt.spec.cause.value}
-        attempt.emit(events.TRAINING_REWOUND, rewound)
-    for item in refused:
-        message = f"the checkpoint of step {item.step} is not used: {item.fault}"
-        attempt.emit(events.LOG, {"level": "warning", "message": message, "step": item.step})
-    return checkpoint
+def _through(attempt: Attempt, crew: Crew, weights: Weights) -> tuple[Path, JsonObject]:
+    """Run the trainer's loop until nothing is left to do; answers where the weights lie, and the final figures."""
+    output = attempt.work / CHECKPOINTS
+    output.mkdir(parents=True, exist_ok=True)
+    recovery = Recovery(attempt, crew.spec, crew.course, output)
+    checkpoint = recovery.begin()
+    inputs: Inputs | None = None
+    while not (checkpoint is not None and checkpoint.is_final(crew.course.max_steps)):
+        inputs = inputs or _inputs(attempt, crew.spec, weights, attempt.scratch / "data")
+        places = Places(output, attempt.scratch / "cache", checkpoint.path if checkpoint else None)
+        fault = _until_fault(checkpoint, attempt, crew, inputs, places)
+        if fault is None:
+            return output, crew.metrics.summary()
+        give_back_memory()
+        checkpoint = recovery.after(fault)
+    # The trainer would take one step too many when it resumes a finished run in the middle of an epoch.
+    return checkpoint.path, checkpoint.figures()
+
+
+def _best_or(source: Path, figures: JsonObject, attempt: Attempt, crew: Crew) -> tuple[Path, JsonObject]:
+    """The checkpoint with the lowest validation loss where that was asked for, else what the run ended with."""
+    best = crew.course.best
+    if not crew.spec.keep_best or best is None:
+        return source, figures
+    step, loss = best
+    path = attempt.work / CHECKPOINTS / f"checkpoint-{step}"
+    if (fault := checkpoints.fault_of(path, step)) is not None:
+        message = f"the best checkpoint, of step {step}, is not published: {fault}; the last weights are"
+        attempt.emit(events.LOG, {"level": "warning", "message": message, "step": step})
+        return source, figures
+    return path, {**figures, "best_step": step, "best_val_loss": loss}
 
 
 def _inputs(attempt: Attempt, spec: TrainingSpec, weights: Weights, data: Path) -> Inputs:
@@ -80,24 +98,13 @@ def _inputs(attempt: Attempt, spec: TrainingSpec, weights: Weights, data: Path) 
     base = attempt.spec.models["base"]
     if base.adapter is not None:
         _require_continuable(base, spec)
-    blobs = {
-        role: attempt.store.local_path(attempt.spec.datasets[role].sha256)
-        for role in (TRAIN, VALIDATION)
-        if role in attempt.spec.datasets
-    }
-    try:
-        files = write_data(data, spec.stage, blobs)
-    except BadRow as fault:
-        raise _bad_row(attempt, fault) from fault
-    for role, written in files.items():
-        _tell_dropped(attempt, role, written)
     return Inputs(
         model=attempt.store.materialise(base.base),
         model_bytes=weights.size,
         template=base.template,
         data=data,
         adapter=attempt.store.materialise(base.adapter) if base.adapter else None,
-        has_validation=VALIDATION in blobs,
+        has_validation=bring_rows(attempt, spec, data),
     )
 
 
@@ -116,30 +123,23 @@ def _require_continuable(base: ModelInput, spec: TrainingSpec) -> None:
         )
 
 
-def _bad_row(attempt: Attempt, fault: BadRow) -> UserFault:
-    dataset = attempt.spec.datasets[fault.role]
-    where = f"row {fault.number} of data set {dataset.name}@{dataset.version}"
-    message = f"{where} cannot be used: {fault.why}"
-    attempt.emit(events.LOG, {"level": "error", "message": message, "rows": [fault.number]})
-    return UserFault(Reason.BAD_DATA_ROW, message)
+def _until_fault(
+    checkpoint: Checkpoint | None, attempt: Attempt, crew: Crew, inputs: Inputs, places: Places
+) -> Exception | None:
+    """Train on; answers what ended the trainer's loop early, without all that its traceback would keep in memory."""
+    try:
+        _run_from(checkpoint, attempt, crew, inputs, places)
+    except (Struck, Restart, MemoryShort, MemoryError, RuntimeError, OSError) as fault:
+        if is_recoverable(fault, crew.spec, crew.course, has_begun=crew.stepping.has_begun):
+            return unwound(fault)
+        raise
+    return None
 
 
-def _tell_dropped(attempt: Attempt, role: str, written: Written) -> None:
-    if written.dropped:
-        why = "; ".join(f"{count} {fault}" for fault, count in written.dropped.most_common())
-        message = f"rows of the {role} data set left out: {why}"
-        attempt.emit(events.LOG, {"level": "warning", "message": message, "rows": written.dropped_rows})
-    if not written.rows:
-        found = "; ".join(written.dropped) or "it is empty"
-        raise UserFault(Reason.NO_TRAINABLE_ROWS, f"no row of the {role} data set can be trained on: {found}")
-
-
-def _run_from(
-    checkpoint: Checkpoint | None, attempt: Attempt, spec: TrainingSpec, weights: Weights, places: Places
-) -> JsonObject:
+def _run_from(checkpoint: Checkpoint | None, attempt: Attempt, crew: Crew, inputs: Inputs, places: Places) -> None:
     """Train on; a checkpoint that turns out to be unreadable stands in no further attempt's way."""
     try:
-        return _run(attempt, spec, weights, places)
+        _run(attempt, crew, inputs, places)
     except Exception as fault:
         if checkpoint is not None and recognise(faults_of(fault)) in _UNREADABLE:
             checkpoints.move_away(checkpoint.path, attempt.work / SET_ASIDE)
@@ -148,38 +148,30 @@ def _run_from(
         raise
 
 
-def _run(attempt: Attempt, spec: TrainingSpec, weights: Weights, places: Places) -> JsonObject:
-    """Let LLaMA-Factory train; answers the final figures."""
-    inputs = _inputs(attempt, spec, weights, attempt.scratch / "data")
+def _run(attempt: Attempt, crew: Crew, inputs: Inputs, places: Places) -> None:
+    """Let LLaMA-Factory train."""
     try:
-        arguments = engine_arguments(spec, inputs, places, machine())
+        arguments = engine_arguments(crew.spec, inputs, places, machine())
     except Unsupported as fault:
         raise UserFault(Reason.OPTION_UNSUPPORTED, str(fault)) from None
-    metrics = MetricsCallback(attempt, attempt.spec.models["base"].name, weights.parameters)
-    fit_threads(weights.size)
-    run_exp(dict(arguments), _callbacks(attempt, spec, metrics))
-    return metrics.summary()
+    fit_threads(inputs.model_bytes)
+    with hard_limit(crew.spec.memory_limit_gb), crew.stepping.in_charge():
+        run_exp(dict(crew.course.adapted(arguments)), crew.callbacks(attempt.work / PISSA))
 
 
-def _callbacks(attempt: Attempt, spec: TrainingSpec, metrics: MetricsCallback) -> list[TrainerCallback]:
-    return [
-        LabelsCallback(attempt, spec.cutoff_len),
-        *([BeginningCallback(attempt.work / PISSA)] if spec.pissa_init else []),
-        metrics,
-        *([StoppingCallback(attempt, spec.early_stopping_evaluations)] if spec.early_stopping_evaluations else []),
-        ControlCallback(),
-        CheckpointCallback(attempt, keep=spec.keep_checkpoints, is_timed=spec.save_steps is None),
-    ]
+def _name(spec: TrainingSpec, base: ModelInput) -> str:
+    suffix = f"-{spec.stage.value}-{spec.finetuning_type.value}"
+    return spec.output_name or f"{base.name[: 96 - len(suffix)]}{suffix}"
 
 
 def _result(spec: TrainingSpec, base: ModelInput, artifact: Artifact, weights: Weights, figures: JsonObject) -> Result:
     is_adapter = spec.finetuning_type.makes_adapter
-    suffix = f"-{spec.stage.value}-{spec.finetuning_type.value}"
     model: JsonObject = {
-        "name": spec.output_name or f"{base.name[: 96 - len(suffix)]}{suffix}",
+        "name": _name(spec, base),
         "base": base.base if is_adapter else artifact.sha256,
         "adapter": artifact.sha256 if is_adapter else None,
         "template": base.template,
         "parameters": weights.parameters,
+        "purpose": ModelPurpose.REWARD if spec.stage.has_value_head else ModelPurpose.CHAT,
     }
     return Result(result={"model": model, "metrics": figures}, artifacts=[artifact])

@@ -7,20 +7,23 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from services.training.course import Course
 from services.training.memory_gauge import MemoryGauge
 from shared.contracts import events
 from shared.contracts.base import JsonObject
-from shared.contracts.failures import Reason
-from shared.worker.attempt import Attempt, UserFault
+from shared.worker.attempt import Attempt
+
+_MEASURED = {"eval_loss": "val_loss", "eval_accuracy": "val_accuracy"}
 
 
 class MetricsCallback(TrainerCallback):
     """The only source of a training's figures; what LLaMA-Factory logs by itself is for people."""
 
-    def __init__(self, attempt: Attempt, model_name: str, parameters: int) -> None:
+    def __init__(self, attempt: Attempt, model_name: str, parameters: int, course: Course) -> None:
         self.latest: JsonObject = {}
         """Newest value of each figure, for the job's result."""
         self._attempt = attempt
+        self._course = course
         self._model: JsonObject = {"name": model_name, "parameters": parameters}
         self._memory = MemoryGauge()
         self._held: JsonObject | None = None
@@ -28,12 +31,16 @@ class MetricsCallback(TrainerCallback):
         self._epochs_told = 0
         self._first_step = self._window_step = self._window_tokens = 0
         self._begun = self._window_begun = 0.0
+        self._first_begun = 0.0
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Start the clocks and say how long the run will be."""
         self._first_step = self._window_step = state.global_step
         self._window_tokens = int(state.num_input_tokens_seen)
         self._begun = self._window_begun = perf_counter()
+        self._first_begun = self._first_begun or self._begun
+        self._is_over = False
+        self._epochs_told = int(state.epoch or 0)
         progress = {"done": state.global_step, "total": state.max_steps, "what": "steps"}
         self._attempt.emit(events.PROGRESS, progress)
 
@@ -55,12 +62,9 @@ class MetricsCallback(TrainerCallback):
             return
         figures = self._figures(args, state, logs)
         if not math.isfinite(logs["loss"]):
+            # The watchdog, which comes next, ends the run.
             self._attempt.emit(events.METRICS_UPDATE, figures)
-            raise UserFault(
-                Reason.LOSS_NOT_FINITE,
-                f"the loss is {logs['loss']} at step {state.global_step}: the weights are lost; lower learningRate, "
-                "raise warmupRatio, or look for rows that cutoffLen leaves without an answer",
-            )
+            return
         if control.should_evaluate:
             self._held = figures
         else:
@@ -83,7 +87,8 @@ class MetricsCallback(TrainerCallback):
         pause = metrics.get("eval_runtime", 0.0)
         self._begun += pause
         self._window_begun += pause
-        self._report({**figures, "val_loss": metrics["eval_loss"], **_preferences(metrics, "eval_", "val_")})
+        measured = {ours: metrics[theirs] for theirs, ours in _MEASURED.items() if theirs in metrics}
+        self._report({**figures, **measured, **_preferences(metrics, "eval_", "val_")})
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Close the epoch before its checkpoint: a run resumed from there will not come back to it."""
@@ -102,7 +107,7 @@ class MetricsCallback(TrainerCallback):
         """The newest figures that say how the training went."""
         kept = ("epoch", "step", "total_steps", "train_loss", "val_loss", "learning_rate", "tokens_per_second")
         found = {name: self.latest[name] for name in kept if name in self.latest}
-        return {**found, "seconds": round(perf_counter() - self._begun, 3)}
+        return {**found, "seconds": round(perf_counter() - self._first_begun, 3)}
 
     def _report(self, figures: JsonObject) -> None:
         self.latest.update(figures)
@@ -113,6 +118,15 @@ class MetricsCallback(TrainerCallback):
         if epoch > self._epochs_told and abs((state.epoch or 0) - epoch) < 1e-9:
             self._epochs_told = epoch
             self._attempt.emit(events.EPOCH_COMPLETED, {**self._position(state), "epoch": epoch})
+
+    def _learnt(self, state: TrainerState, mean: float) -> JsonObject:
+        """The mean loss of the steps that were learnt from; those that were left out count as 0 in the trainer's."""
+        begin, end = self._window_step, state.global_step
+        skipped = sum(begin < step <= end for step in self._course.skipped)
+        if not skipped:
+            return {"train_loss": mean}
+        learnt = end - begin - skipped
+        return {"skipped_steps": skipped} | ({"train_loss": mean * (end - begin) / learnt} if learnt > 0 else {})
 
     def _position(self, state: TrainerState) -> JsonObject:
         return {"epoch": state.epoch, "step": state.global_step, "total_steps": state.max_steps}
@@ -126,7 +140,7 @@ class MetricsCallback(TrainerCallback):
         eta = pace * (state.max_steps - state.global_step)
         figures = {
             **self._position(state),
-            "train_loss": logs["loss"],
+            **self._learnt(state, logs["loss"]),
             "learning_rate": logs["learning_rate"],
             "training_speed": steps / seconds,
             "tokens_per_second": (tokens - self._window_tokens) / seconds,

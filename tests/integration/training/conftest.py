@@ -4,13 +4,22 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.ollama import FakeOllama, serving_ollama
 from tests.integration.training.laboratory import QUICK, Laboratory, Run
 
 
 @pytest.fixture(scope="session")
-def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+def ollama() -> Iterator[FakeOllama]:
+    """The one server that the engine is told of, as `office`."""
+    with serving_ollama() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def laboratory(tmp_path_factory: pytest.TempPathFactory, ollama: FakeOllama) -> Iterator[Laboratory]:
     """The engine takes seconds to import: shared by all tests."""
-    found = Laboratory(tmp_path_factory.mktemp("laboratory"))
+    targets = {"IMTS_OLLAMA_TARGETS": f"office={ollama.url}"}
+    found = Laboratory(tmp_path_factory.mktemp("laboratory"), targets)
     yield found
     found.close()
 

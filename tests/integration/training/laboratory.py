@@ -5,15 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from shared.contracts.commands import Action, Command
 from shared.contracts.work import AttemptCause, AttemptSpec, Control, DatasetInput, JobKind, ModelInput
 from shared.kit.artifacts import ArtifactStore
 from shared.kit.ids import new_id
 from shared.worker.attempt import Result
+from shared.worker.commands import NAME as COMMANDS
+from shared.worker.commands import append_command
 from shared.worker.environment import engine_environment
 from shared.worker.folder import AttemptFolder
 from tests.waiting import eventually
@@ -72,6 +75,12 @@ class Run:
         """Where the job's checkpoints lie."""
         return self.folder.parent / "work" / "checkpoints"
 
+    def tell(self, action: Action, value: float | None = None) -> str:
+        """Write a command down, as the service does; its id."""
+        command = Command(command_id=new_id("cmd"), action=action, value=value)
+        append_command(self.folder.parent / "work" / COMMANDS, command.model_dump(mode="json"))
+        return command.command_id
+
     def ask(self, control: Control) -> None:
         """Write the order down, as the service does before it signals."""
         AttemptFolder(self.folder).write_control({"control": control.value, "deadline": 0.0})
@@ -80,8 +89,9 @@ class Run:
 class Laboratory:
     """Starts its engine when first needed, and again after it was killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self._environment = environment or {}
         self.cache = folder / "cache"
         self.store = ArtifactStore(str(folder / "artifacts"), self.cache)
         self._engine: subprocess.Popen[str] | None = None
@@ -95,7 +105,7 @@ class Laboratory:
                 self._engine = subprocess.Popen(
                     [*command, str(self.folder / "artifacts"), str(self.cache)],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                    env=engine_environment(os.environ, self.cache),
+                    env={**engine_environment(os.environ, self.cache), **self._environment},
                 )  # fmt: skip
             assert _pipe(self._engine.stdout).readline() == "ready\n", self.log()
         return self._engine
@@ -152,13 +162,17 @@ class Laboratory:
         after: Run | None = None,
         cause: AttemptCause = AttemptCause.RETRY,
         kind: JobKind = JobKind.TRAINING,
+        told: tuple[Action, float | None] | None = None,
         rows: list[Event] = SUMS,
         validation: list[Event] | None = None,
+        mix: list[list[Event]] | None = None,
         base: ModelInput | None = None,
     ) -> Run:
-        """Hand an attempt to the engine; `after` makes it the next one of the same job."""
-        models = {} if kind is JobKind.EXPORT else {"base": base or self.base()}
-        datasets = {"train": self.dataset(rows)}
+        """Hand an attempt to the engine; `after` makes it the next one of the same job, `told` is its first command."""
+        given = base or (None if kind is JobKind.EXPORT else self.base())
+        models = {} if given is None else {"base": given}
+        mixed = {f"train_{place}": self.dataset(part) for place, part in enumerate(mix or [], 1)}
+        datasets = mixed or {"train": self.dataset(rows)}
         if validation is not None:
             datasets["validation"] = self.dataset(validation)
         job = after.folder.parent.name if after else new_id("job")
@@ -170,6 +184,9 @@ class Laboratory:
         folder = self.folder / "jobs" / job / str(number)
         folder.mkdir(parents=True)
         (folder / "spec.json").write_text(attempt.model_dump_json())
+        if told is not None:
+            (folder.parent / "work").mkdir(exist_ok=True)
+            Run(folder).tell(*told)
         stdin = _pipe(self.engine().stdin)
         stdin.write(f"{json.dumps(str(folder))}\n")
         stdin.flush()

@@ -22,6 +22,8 @@ REFUSED = {
         do_sample temperature top_p top_k num_beams max_length max_new_tokens repetition_penalty length_penalty
         skip_special_tokens sortish_sampler use_cache
     """,
+    "the service does it itself, row by row and without holding rows in memory: mixing, splitting":
+        "mix_strategy interleave_probs val_size streaming buffer_size",
     "the service does it itself: checkpoints, logs, stopping, devices": """
         save_only_model save_strategy save_on_each_node save_total_limit enable_jit_checkpoint load_best_model_at_end
         metric_for_best_model greater_is_better ignore_data_skip restore_callback_states_from_checkpoint
@@ -35,8 +37,8 @@ REFUSED = {
         tool_format default_system enable_thinking preserve_thinking ignore_pad_token_for_loss
     """,
     "needs several processes, a GPU or a library that the lock does not have": """
-        quantization_method quantization_bit quantization_type double_quantization quantization_device_map
-        ref_model_quantization_bit use_unsloth use_unsloth_gc enable_liger_kernel use_liger_kernel use_kt
+        quantization_method quantization_type double_quantization quantization_device_map
+        use_unsloth use_unsloth_gc enable_liger_kernel use_liger_kernel use_kt
         kt_use_lora_experts kt_lora_expert_num kt_lora_expert_intermediate_size use_v1_kernels mixture_of_depths
         use_galore galore_target galore_rank galore_update_interval galore_scale galore_proj_type galore_layerwise
         use_apollo apollo_target apollo_rank apollo_update_interval apollo_scale apollo_proj apollo_proj_type
@@ -47,11 +49,11 @@ REFUSED = {
         fp8_backend fp8_enable_fsdp_float8_all_gather torch_compile torch_compile_backend torch_compile_mode tf32
         bf16_full_eval fp16_full_eval pure_bf16 flash_attn
     """,
-    "not offered yet: images and sound, ppo, streaming and mixed data": """
+    "not offered yet: images and sound, ppo": """
         image_max_pixels image_min_pixels image_do_pan_and_scan crop_to_patches video_max_pixels video_min_pixels
         video_fps video_maxlen use_audio_in_video audio_sampling_rate freeze_vision_tower freeze_multi_modal_projector
-        freeze_language_model ppo_buffer_size ppo_epochs ppo_score_norm ppo_target ppo_whiten_rewards streaming
-        buffer_size mix_strategy interleave_probs val_size eval_on_each_dataset max_samples create_new_adapter
+        freeze_language_model ppo_buffer_size ppo_epochs ppo_score_norm ppo_target ppo_whiten_rewards
+        eval_on_each_dataset max_samples create_new_adapter
     """,
     "not offered yet: tuning that few need": """
         low_cpu_mem_usage rope_scaling shift_attn moe_aux_loss_coef use_reentrant_gc upcast_layernorm

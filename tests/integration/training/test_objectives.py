@@ -84,6 +84,8 @@ def test_dpo_validates_on_preferences(laboratory: Laboratory) -> None:
         ("lora", {"useRslora": True}, "adapter"),
         ("lora", {"useDora": True}, "adapter"),
         ("lora", {"loraplusLrRatio": 16.0}, "adapter"),
+        ("lora", {"quantizationBit": 4}, "adapter"),
+        ("lora", {"quantizationBit": 8}, "adapter"),
         ("full", {"gradientCheckpointing": "on"}, "model"),
     ],
 )
@@ -94,6 +96,12 @@ def test_each_method_and_option_trains_and_publishes_what_loads(
     assert run.losses()[12] < run.losses()[1]
     assert run.result.artifacts[0].name == artifact
     assert model_of(laboratory, run).config.model_type == "llama"
+
+
+def test_a_quantized_base_is_near_the_whole_one_and_not_it(laboratory: Laboratory, whole: Run) -> None:
+    first = {bits: laboratory.train({**SHORT, "quantizationBit": bits}).losses()[1] for bits in (4, 8)}
+    exact = whole.losses()[1]
+    assert 0 < abs(first[8] - exact) < abs(first[4] - exact) < 0.2
 
 
 def test_what_is_frozen_does_not_change(laboratory: Laboratory) -> None:
@@ -116,7 +124,8 @@ def test_a_pissa_adapter_fits_the_untouched_base(laboratory: Laboratory) -> None
 
 
 @pytest.mark.parametrize(
-    "options", [{"pissaInit": True}, {"stage": "dpo"}, {"stage": "kto"}, {"finetuningType": "oft"}]
+    "options",
+    [{"pissaInit": True}, {"quantizationBit": 4}, {"stage": "dpo"}, {"stage": "kto"}, {"finetuningType": "oft"}],
 )
 def test_a_paused_run_goes_on_bit_for_bit(laboratory: Laboratory, options: dict[str, Any]) -> None:
     rows = {"dpo": PREFERENCES, "kto": LABELLED}.get(str(options.get("stage")), SUMS)

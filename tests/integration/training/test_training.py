@@ -39,7 +39,9 @@ def test_each_stage_and_kind_reports_every_step_once_and_publishes_weights(
 
 
 def test_an_adapter_is_published_without_optimizer_tokenizer_or_path(laboratory: Laboratory, whole: Run) -> None:
-    assert files_of(laboratory, whole) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert files_of(laboratory, whole) == [
+        "README.md", "adapter_config.json", "adapter_model.safetensors",
+    ]  # fmt: skip
     folder = laboratory.store.materialise(whole.result.artifacts[0].sha256)
     assert str(laboratory.folder) not in (folder / "adapter_config.json").read_text()
 
@@ -48,7 +50,7 @@ def test_a_full_model_is_published_with_tokenizer_and_nothing_else(laboratory: L
     run = laboratory.train({**QUICK, "finetuningType": "full", "maxSteps": 2})
     assert set(files_of(laboratory, run)) == {
         "config.json", "generation_config.json", "model.safetensors",
-        "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+        "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "README.md",
     }  # fmt: skip
 
 
@@ -136,7 +138,14 @@ FAULTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "dataset_too_small": ({"stage": "pt", "cutoffLen": 1024}, [{"text": "short"}]),
     "cutoff_too_short": ({"cutoffLen": 8}, [conversation("many words " * 50, "short yes")]),
     "loss_not_finite": (
-        {"learningRate": 1.0, "finetuningType": "full", "maxSteps": 200, "maxGradNorm": 1000.0, "weightDecay": 10.0},
+        {
+            "learningRate": 1.0,
+            "finetuningType": "full",
+            "maxSteps": 200,
+            "maxGradNorm": 1000.0,
+            "weightDecay": 10.0,
+            "lossWatchdog": "off",
+        },
         SUMS,
     ),
 }

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyarrow import parquet
+from pyarrow import ipc
 
-from services.training.data_files import BadRow, write_data
+from services.training.data_files import BadRow, rows_in, write_data
+from services.training.mixing import whole
 from services.training.questions import questions
-from services.training.stage_rows import RowUnfit, dpo_row, kto_row, pt_row, sft_row
+from services.training.stage_rows import RowUnfit, kto_row, preference_row, pt_row, sft_row
 from services.training.tool_use import ToolFault, check_call, complete_tools
 from shared.contracts.training import Stage
 
@@ -26,12 +27,14 @@ def blob(folder: Path, *rows: Any) -> Path:
 
 def test_a_data_set_is_written_with_its_description(tmp_path: Path) -> None:
     rows = blob(tmp_path, {"messages": [USER, ANSWER]}, {"text": "no conversation"})
-    report = write_data(tmp_path / "data", Stage.SFT, {"train": rows})["train"]
+    report = write_data(tmp_path / "data", Stage.SFT, {"train": whole("facts@1", rows)})["train"]
     assert (report.rows, report.dropped_rows) == (1, [2])
+    assert rows_in(tmp_path / "data", "train") == 1
     info = json.loads((tmp_path / "data" / "dataset_info.json").read_text())
-    assert info["train"]["file_name"] == "train.parquet"
-    table = parquet.read_table(tmp_path / "data" / "train.parquet")
-    assert table.to_pylist() == [{"messages": [USER, ANSWER], "tools": ""}]
+    assert info["train"]["file_name"] == "train.arrow"
+    with ipc.open_stream(tmp_path / "data" / "train.arrow") as rows_written:
+        found = rows_written.read_all().to_pylist()
+    assert found == [{"messages": [USER, ANSWER], "tools": ""}]
 
 
 @pytest.mark.parametrize(
@@ -41,20 +44,20 @@ def test_a_row_that_is_no_normalised_row_is_named(tmp_path: Path, bad: Any) -> N
     unfit = {"text": "no conversation"}
     rows = blob(tmp_path, unfit, *[{"messages": [USER, ANSWER]}] * 3, bad, {"messages": [USER, ANSWER]})
     with pytest.raises(BadRow) as caught:
-        write_data(tmp_path / "data", Stage.SFT, {"train": rows})
-    assert (caught.value.role, caught.value.number) == ("train", 5)
+        write_data(tmp_path / "data", Stage.SFT, {"train": whole("facts@1", rows)})
+    assert (caught.value.dataset, caught.value.number) == ("facts@1", 5)
 
 
 def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
     rows = blob(tmp_path, {"messages": [USER, ANSWER]})
     rows.write_text(rows.read_text() + '{"messages": [')
     with pytest.raises(BadRow) as caught:
-        write_data(tmp_path / "data", Stage.SFT, {"train": rows})
+        write_data(tmp_path / "data", Stage.SFT, {"train": whole("facts@1", rows)})
     assert caught.value.number == 2
 
 
 def test_an_empty_data_set_makes_an_empty_file(tmp_path: Path) -> None:
-    assert write_data(tmp_path / "data", Stage.PT, {"train": blob(tmp_path)})["train"].rows == 0
+    assert write_data(tmp_path / "data", Stage.PT, {"train": whole("facts@1", blob(tmp_path))})["train"].rows == 0
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_pre_training_reads_conversations_as_text() -> None:
 
 def test_a_preference_is_a_question_with_two_different_answers() -> None:
     other = {"role": "assistant", "content": "3"}
-    row = dpo_row({"messages": [SYSTEM, USER], "chosen": ANSWER, "rejected": other})
+    row = preference_row({"messages": [SYSTEM, USER], "chosen": ANSWER, "rejected": other})
     assert (row["messages"], row["chosen"], row["rejected"]) == ([SYSTEM, USER], ANSWER, other)
     for unfit in (
         {"messages": [USER, ANSWER]},
@@ -110,7 +113,7 @@ def test_a_preference_is_a_question_with_two_different_answers() -> None:
         {"messages": [USER], "chosen": ANSWER, "rejected": ANSWER},
     ):
         with pytest.raises(RowUnfit):
-            dpo_row(unfit)
+            preference_row(unfit)
 
 
 @pytest.mark.parametrize("label", [None, "true", 1])

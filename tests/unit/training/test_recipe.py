@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from services.training.arguments import EngineArguments
 from services.training.recipe import NEVER, Inputs, Machine, Places, Unsupported, engine_arguments
+from shared.contracts.safeguards import SafeguardOptions
 from shared.contracts.scheduling import SCHEDULING_FIELDS
 from shared.contracts.training import TrainingSpec
 
@@ -50,12 +51,13 @@ def test_only_listed_arguments_reach_the_engine_and_no_name_of_the_users(values:
 def test_every_field_of_the_contract_is_accounted_for() -> None:
     """A new field must be translated here, or named as one that the engine does not see."""
     elsewhere = {"model_name", "dataset", "validation_dataset", "output_name", "max_retries", "keep_checkpoints",
-                 "early_stopping_evaluations"}  # fmt: skip
+                 "early_stopping_evaluations", "datasets", "mix_strategy", "validation_split"}  # fmt: skip
     renamed = {
         "epochs": "num_train_epochs", "batch_size": "per_device_train_batch_size", "warmup_ratio": "warmup_steps",
         "gradient_checkpointing": "disable_gradient_checkpointing", "precision": "bf16",
     }  # fmt: skip
-    for name in TrainingSpec.model_fields.keys() - elsewhere - SCHEDULING_FIELDS:
+    watched_by_callbacks = SafeguardOptions.model_fields.keys()
+    for name in TrainingSpec.model_fields.keys() - elsewhere - watched_by_callbacks - SCHEDULING_FIELDS:
         assert renamed.get(name, name) in EngineArguments.__annotations__, name
 
 
@@ -90,6 +92,13 @@ def test_a_checkpoint_is_named_and_never_searched_for() -> None:
     assert resumed["resume_from_checkpoint"] == "/srv/output/checkpoint-4"
 
 
+def test_a_value_head_goes_on_from_the_adapter_of_its_checkpoint() -> None:
+    checkpoint = Path("/srv/output/checkpoint-4")
+    resumed = arguments(places=Places(PLACES.output, PLACES.cache, checkpoint), stage="rm")
+    assert resumed["adapter_name_or_path"] == resumed["resume_from_checkpoint"] == str(checkpoint)
+    assert arguments(stage="rm")["adapter_name_or_path"] == "/srv/adapter"
+
+
 def test_without_save_steps_the_trainer_times_no_checkpoint() -> None:
     assert arguments()["save_steps"] == NEVER
     assert arguments(saveSteps=5)["save_steps"] == 5
@@ -113,7 +122,13 @@ def test_evaluation_needs_held_out_rows_and_happens_ten_times_unless_said() -> N
         ({"finetuningType": "full", "useDora": True}, "useDora"),
         ({"finetuningType": "lora", "oftRank": 4}, "oftRank"),
         ({"stage": "dpo", "pissaInit": True}, "pissaInit"),
+        ({"stage": "rm", "pissaInit": True}, "pissaInit"),
+        ({"stage": "rm", "finetuningType": "full"}, "finetuningType"),
+        ({"stage": "rm", "prefBeta": 0.3}, "prefBeta"),
         ({"useRslora": True, "pissaInit": True}, "pissaInit"),
+        ({"quantizationBit": 4, "pissaInit": True}, "quantizationBit"),
+        ({"quantizationBit": 4, "finetuningType": "full"}, "quantizationBit"),
+        ({"quantizationBit": 5}, "quantizationBit"),
         ({"finetuningType": "freeze", "freezeTrainableModules": ["../mlp"]}, "freezeTrainableModules"),
         ({"earlyStoppingEvaluations": 2}, "earlyStoppingEvaluations"),
     ],
@@ -163,6 +178,13 @@ def test_activations_are_computed_again_when_asked(asked: str, is_off: bool) -> 
 def test_a_precision_that_the_machine_lacks_is_refused(machine: Machine, asked: str) -> None:
     with pytest.raises(Unsupported, match="leave"):
         arguments(machine, precision=asked)
+
+
+def test_a_quantized_base_needs_the_library_for_it_and_has_a_quantized_reference() -> None:
+    with pytest.raises(Unsupported, match="drop it"):
+        arguments(Machine(), quantizationBit=4)
+    found = arguments(Machine(has_quantizer=True), quantizationBit=8, stage="dpo")
+    assert (found["quantization_bit"], found["ref_model_quantization_bit"]) == (8, 8)
 
 
 @pytest.mark.parametrize(

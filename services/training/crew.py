@@ -1,0 +1,72 @@
+"""Who watches over a training: the callbacks of an attempt, in the order in which the trainer calls them."""
+
+from pathlib import Path
+
+from transformers import TrainerCallback
+
+from services.training.callbacks.beginning import BeginningCallback
+from services.training.callbacks.best import BestCallback
+from services.training.callbacks.checkpoints import CheckpointCallback
+from services.training.callbacks.commands import CommandCallback
+from services.training.callbacks.control import ControlCallback
+from services.training.callbacks.labels import LabelsCallback
+from services.training.callbacks.memory_guard import MemoryGuardCallback
+from services.training.callbacks.metrics import MetricsCallback
+from services.training.callbacks.plateau import PlateauCallback
+from services.training.callbacks.stopping import StoppingCallback
+from services.training.callbacks.watchdog import WatchdogCallback
+from services.training.course import Course
+from services.training.stepping import Stepping
+from services.training.weights import Weights
+from shared.contracts.training import TrainingSpec
+from shared.worker.attempt import Attempt
+
+
+class Crew:
+    """Those that remember something serve all runs of the attempt; the others begin anew with each."""
+
+    def __init__(self, attempt: Attempt, spec: TrainingSpec, course: Course, weights: Weights) -> None:
+        self.spec = spec
+        self.course = course
+        self.metrics = MetricsCallback(attempt, attempt.spec.models["base"].name, weights.parameters, course)
+        self.commands = CommandCallback(attempt, course)
+        self.stepping = Stepping(attempt, course, spec.step_retries)
+        self._watchdog = WatchdogCallback(attempt, spec, course, self.stepping)
+        self._control = ControlCallback()
+        self._best = BestCallback(course)
+        self._attempt = attempt
+
+    def callbacks(self, beginning: Path) -> list[TrainerCallback]:
+        """For one run of the trainer's loop; `beginning` is where PiSSA's first adapter is kept."""
+        spec, attempt = self.spec, self._attempt
+        patience = spec.early_stopping_evaluations
+        return [
+            LabelsCallback(attempt, spec.cutoff_len),
+            *([BeginningCallback(beginning)] if spec.pissa_init else []),
+            self.metrics,
+            *([StoppingCallback(attempt, patience)] if patience else []),
+            # Before what may end the run: the last checkpoint is sealed at its end.
+            self._checkpoints(),
+            self._control,
+            self.commands,
+            *([self._best] if spec.keep_best else []),
+            *self._plateau(),
+            *([MemoryGuardCallback(spec, self.course, spec.memory_limit_gb)] if spec.memory_limit_gb else []),
+            # After whoever may ask for a checkpoint: it looks at what would be saved.
+            self._watchdog,
+        ]
+
+    def _plateau(self) -> list[TrainerCallback]:
+        evaluations, factor = self.spec.plateau_evaluations, self.spec.plateau_factor
+        return [PlateauCallback(self._attempt, self.course, evaluations, factor)] if evaluations else []
+
+    def _checkpoints(self) -> CheckpointCallback:
+        spec = self.spec
+        return CheckpointCallback(
+            self._attempt, keep=spec.keep_checkpoints, is_timed=spec.save_steps is None, on_sealed=self._on_sealed,
+            course=self.course,
+        )  # fmt: skip
+
+    def _on_sealed(self, step: int) -> None:
+        self._best.on_sealed(step)
+        self.commands.on_sealed(step)

@@ -1,0 +1,1 @@
+"""Serving: chat completions from a base and its adapters, by one engine process beside the service."""
