@@ -9,7 +9,9 @@ from orchestrator.domain.peers import Peers
 from orchestrator.domain.ports import Signals, UnitsOfWork
 from orchestrator.operations.datasets import DatasetIntake
 from orchestrator.operations.models import ModelIntake
+from orchestrator.operations.planning import PlanDesk
 from orchestrator.operations.queue import Explainer
+from orchestrator.operations.serving import Waiter
 from orchestrator.operations.submit import Intake
 from orchestrator.operations.sweeps import SweepIntake
 from orchestrator.operations.webhooks import WebhookDesk
@@ -80,6 +82,14 @@ async def _model_intake(wiring: Wired) -> ModelIntake:
     return wiring.model_intake
 
 
+async def _waiter(wiring: Wired) -> Waiter:
+    return wiring.serving.waiter
+
+
+async def _plan_desk(wiring: Wired) -> PlanDesk:
+    return wiring.planning.desk
+
+
 async def _webhook_desk(wiring: Wired) -> WebhookDesk:
     return wiring.webhook_desk
 
@@ -90,9 +100,11 @@ Store = Annotated[ArtifactStore, Depends(_store)]
 Config = Annotated[OrchestratorSettings, Depends(_settings)]
 Mesh = Annotated[Peers, Depends(_peers)]
 IntakeDep = Annotated[Intake, Depends(_intake)]
+PlanDeskDep = Annotated[PlanDesk, Depends(_plan_desk)]
 SweepIntakeDep = Annotated[SweepIntake, Depends(_sweep_intake)]
 DatasetIntakeDep = Annotated[DatasetIntake, Depends(_dataset_intake)]
 ModelIntakeDep = Annotated[ModelIntake, Depends(_model_intake)]
+WaiterDep = Annotated[Waiter, Depends(_waiter)]
 WebhookDeskDep = Annotated[WebhookDesk, Depends(_webhook_desk)]
 SignalsDep = Annotated[Signals, Depends(_signals)]
 HintsDep = Annotated[Hints, Depends(_hints)]
@@ -119,6 +131,7 @@ __all__ = [
     "Store",
     "SweepIntakeDep",
     "Units",
+    "WaiterDep",
     "WebhookDeskDep",
     "Wired",
 ]

@@ -46,6 +46,15 @@ class OrchestratorSettings(ServiceSettings):
     """Likewise."""
     evaluator_url: str = "http://127.0.0.1:8003"
     """Likewise."""
+    serving_upstream_url: str = ""
+    """A server that speaks OpenAI's API, such as vLLM at `http://host:8000/v1`: models that it lists as `name@version`
+    are served there, all others by the training service."""
+    serving_upstream_key: SecretStr = SecretStr("")
+    """What it wants as API key."""
+    planning_timeout_s: float = Field(default=150.0, gt=0)
+    """Longest that a training service may take for a plan."""
+    serving_timeout_s: float = Field(default=600.0, gt=0)
+    """Longest wait for an answer, or between two pieces of a streamed one."""
     max_queued_jobs: int = Field(default=10_000, ge=1)
     """Submissions past this many waiting jobs answer 429 `queue_full`."""
     max_upload_bytes: int = Field(default=2 * 1024**3, ge=1024)

@@ -5,6 +5,8 @@ import socket
 from dataclasses import dataclass
 from datetime import timedelta
 
+from orchestrator.clients.planning import HttpPlanning
+from orchestrator.clients.serving import HttpServing, HttpUpstream
 from orchestrator.clients.stream import HttpStream
 from orchestrator.clients.worker import HttpWorker
 from orchestrator.db.engine import open_database
@@ -18,9 +20,11 @@ from orchestrator.domain.webhooks.verdicts import Patience
 from orchestrator.operations.datasets import DatasetIntake
 from orchestrator.operations.keys import DatabaseKeys
 from orchestrator.operations.models import ModelIntake
+from orchestrator.operations.planning import PlanDesk
 from orchestrator.operations.queue import Explainer
 from orchestrator.operations.readiness import Readiness
 from orchestrator.operations.scratch import Scratch
+from orchestrator.operations.serving import Waiter
 from orchestrator.operations.submit import Intake
 from orchestrator.operations.sweeps import SweepIntake
 from orchestrator.operations.webhooks import WebhookDesk
@@ -29,12 +33,12 @@ from orchestrator.reconciler.bells import Bells
 from orchestrator.reconciler.courier import Courier
 from orchestrator.reconciler.deletions import Eraser
 from orchestrator.reconciler.gauges import Census
+from orchestrator.reconciler.housekeeping import Housekeeper
 from orchestrator.reconciler.lane_keeper import LaneKeeper
 from orchestrator.reconciler.leases import Leases
 from orchestrator.reconciler.loop import Reconciler
 from orchestrator.reconciler.outbox import Relay
 from orchestrator.reconciler.retirement import Retirement
-from orchestrator.reconciler.sweeps import Sweeper
 from orchestrator.settings import OrchestratorSettings
 from shared.datasets.limits import Limits
 from shared.kit.artifacts import ArtifactStore
@@ -44,8 +48,38 @@ from shared.kit.egress import Egress
 from shared.kit.peer import PeerClient
 from shared.kit.sealing import Sealer
 from shared.kit.sql import Database
+from shared.kit.upstream import OpenAiServer
 
 SERVICE = "orchestrator"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Chat completions, with connections of their own."""
+
+    waiter: Waiter
+    peers: dict[str, HttpServing]
+    upstream: HttpUpstream | None
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        for peer in self.peers.values():
+            await peer.close()
+        if self.upstream is not None:
+            await self.upstream.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """Plans, with connections of their own."""
+
+    desk: PlanDesk
+    peers: dict[str, HttpPlanning]
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        for peer in self.peers.values():
+            await peer.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +102,8 @@ class Wiring:
     sweep_intake: SweepIntake
     dataset_intake: DatasetIntake
     model_intake: ModelIntake
+    serving: Serving
+    planning: Planning
     egress: Egress
     webhook_desk: WebhookDesk
     reconciler: Reconciler
@@ -75,7 +111,7 @@ class Wiring:
     courier: Courier
     eraser: Eraser
     retirement: Retirement
-    sweeper: Sweeper
+    housekeeper: Housekeeper
     census: Census
     lanes: LaneKeeper
 
@@ -88,6 +124,38 @@ def connect(settings: OrchestratorSettings, tokens: ServiceTokens) -> tuple[Peer
     workers = {name: HttpWorker(name, client) for name, client in clients.items()}
     names = {service: list(pool) for service, pool in pools.items()}
     return Peers(workers, HttpStream(stream), names), [*clients.values(), stream]
+
+
+def connect_serving(settings: OrchestratorSettings, tokens: ServiceTokens, units: UnitsOfWork, peers: Peers) -> Serving:
+    """Those who serve: every training service, and the upstream where one is named."""
+    found = {
+        name: HttpServing(PeerClient("training", url, tokens), settings.serving_timeout_s)
+        for name, url in settings.pools["training"].items()
+    }
+    upstream = None
+    if settings.serving_upstream_url:
+        key = settings.serving_upstream_key.get_secret_value()
+        upstream = HttpUpstream(OpenAiServer(settings.serving_upstream_url, key, settings.serving_timeout_s))
+
+    def living() -> dict[str, HttpServing]:
+        return {name: found[name] for name in peers.roll.without_forgotten(found)}
+
+    return Serving(Waiter(units, living, upstream), found, upstream)
+
+
+def connect_planning(
+    settings: OrchestratorSettings, tokens: ServiceTokens, units: UnitsOfWork, intake: Intake, peers: Peers
+) -> Planning:
+    """Those who rehearse trainings: every training service."""
+    found = {
+        name: HttpPlanning(PeerClient("training", url, tokens, settings.planning_timeout_s))
+        for name, url in settings.pools["training"].items()
+    }
+
+    def living() -> dict[str, HttpPlanning]:
+        return {name: found[name] for name in peers.roll.without_forgotten(found)}
+
+    return Planning(PlanDesk(units, intake, living), found)
 
 
 def owner_of(settings: OrchestratorSettings) -> str:
@@ -117,6 +185,8 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
         scratch=scratch, gate=Gate(CachedKeys(DatabaseKeys(units)), tokens), readiness=Readiness(units, peers),
         explainer=Explainer(peers, board, clock), bells=bells,
         intake=intake, sweep_intake=SweepIntake(units, intake, clock, bells),
+        serving=connect_serving(settings, tokens, units, peers),
+        planning=connect_planning(settings, tokens, units, intake, peers),
         dataset_intake=DatasetIntake(units, store, clock, scratch, Limits()),
         model_intake=ModelIntake(units, store, clock, scratch), egress=egress,
         webhook_desk=WebhookDesk(units, egress, sealer, bells),
@@ -126,7 +196,7 @@ def build_wiring(settings: OrchestratorSettings, peers: Peers | None = None, clo
         ),
         relay=Relay(units, peers, clock, bells.outbox),
         courier=Courier(units, egress, sealer, clock, bells.courier, owner_of(settings), patience),
-        sweeper=Sweeper(units, clock, settings.outbox_kept_days, settings.webhook_kept_days),
+        housekeeper=Housekeeper(units, clock, settings.outbox_kept_days, settings.webhook_kept_days),
         eraser=Eraser(units, peers, clock, bells.deletions),
         retirement=Retirement(units, clock, bells, settings.job_retention_days),
         census=Census(units, clock),

@@ -6,12 +6,15 @@ import typer
 
 from imts.cli.artifacts import artifacts
 from imts.cli.backup import backup, restore
+from imts.cli.chat import chat
+from imts.cli.control import control
 from imts.cli.datasets import datasets
 from imts.cli.doctor import doctor
 from imts.cli.jobs import clone, delete, jobs, pause, resume, retry, stop
 from imts.cli.logs import logs
 from imts.cli.models import models
-from imts.cli.submit import analyse, evaluate, train
+from imts.cli.plan import plan
+from imts.cli.submit import analyse, evaluate, export, train
 from imts.cli.sweeps import sweep
 from imts.cli.tracking import bridge, sync
 from imts.cli.up import up
@@ -36,17 +39,21 @@ app = typer.Typer(
 for command in (
     up,
     train,
+    plan,
     analyse,
     evaluate,
+    export,
     jobs,
     watch,
     why,
     stop,
     pause,
     resume,
+    control,
     retry,
     clone,
     delete,
+    chat,
     logs,
     artifacts,
     sync,

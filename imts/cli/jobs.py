@@ -11,6 +11,7 @@ from imts.cli.output import AsJson, JobArgument, Yes, print_json, print_table, s
 from shared.contracts.analysis import AnalysisSpec
 from shared.contracts.base import Contract
 from shared.contracts.evaluation import EvaluationSpec
+from shared.contracts.exports import ExportSpec
 from shared.contracts.jobs import JobView, Phase
 from shared.contracts.models import MakeTinySpec
 from shared.contracts.training import TrainingSpec
@@ -20,17 +21,22 @@ FIELDS_OF: dict[JobKind, type[Contract]] = {
     JobKind.TRAINING: TrainingSpec,
     JobKind.ANALYSIS: AnalysisSpec,
     JobKind.EVALUATION: EvaluationSpec,
-    JobKind.EXPORT: MakeTinySpec,
+    JobKind.EXPORT: ExportSpec,
 }
 """What a job of each kind is asked for with."""
 
 
+def _fields_of(job: JobView) -> type[Contract]:
+    return MakeTinySpec if job.spec.get("operation") == "make_tiny" else FIELDS_OF[job.kind]
+
+
 class Kind(StrEnum):
-    """Kinds of jobs that are listed by themselves; the rest stand in the list of all."""
+    """Kinds of jobs that are listed by themselves."""
 
     TRAINING = "training"
     ANALYSIS = "analysis"
     EVALUATION = "evaluation"
+    EXPORT = "export"
 
 
 def _row(job: JobView) -> tuple[object, ...]:
@@ -102,5 +108,5 @@ def delete(job: JobArgument, yes: Yes = False) -> None:
 def clone(job: JobArgument, fields: Fields = None, as_json: AsJson = False) -> None:
     """Start a new job like any other, as in: imts clone JOB learningRate=1e-4"""
     with connect() as client:
-        patch = read_fields(FIELDS_OF[client.jobs.get(job).kind], fields) if fields else {}
+        patch = read_fields(_fields_of(client.jobs.get(job)), fields) if fields else {}
         show_job(client.jobs.clone(job, patch), as_json=as_json)

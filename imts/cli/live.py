@@ -1,6 +1,7 @@
 """A job in the terminal while it runs: bars and newest figures, or plain lines where there is no terminal."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 
 from rich.console import Console, Group
@@ -24,6 +25,14 @@ _FIGURES = {
     "gpu_memory_used": "GPU memory (GB)",
     "eta": "time left",
 }
+_SENTENCES = {
+    events.COMPACTED: "events up to number {through} are no longer kept",
+    events.ATTEMPT_LOG_INCOMPLETE: "events of attempt {attempt} are missing: its machine is gone",
+    events.COMMAND_CARRIED_OUT: "{action} done at step {step}",
+    events.SAFEGUARD_STRUCK: "{safeguard} at step {step}: {sign}, {reaction}",
+    events.COMMAND_REFUSED: "{action} refused: {why}",
+}
+"""What an event says to people by its own words."""
 _LINE_EVERY_S = 2.0
 
 
@@ -71,12 +80,10 @@ class Story:
         elif event.event_type == events.TRAINING_REWOUND:
             self.done = _number(data.get("to_step")) or 0
             return f"back to step {self.done}: {data.get('cause')}"
-        elif event.event_type == events.COMPACTED:
-            return f"events up to number {data.get('through')} are no longer kept"
         elif event.event_type == events.ATTEMPT_ENDED:
             return _failure(event.attempt, data.get("failure"))
-        elif event.event_type == events.ATTEMPT_LOG_INCOMPLETE:
-            return f"events of attempt {data.get('attempt')} are missing: its machine is gone"
+        elif (sentence := _SENTENCES.get(event.event_type)) is not None:
+            return sentence.format_map(defaultdict(str, data))
         return None
 
     def _take_metrics(self, data: JsonObject) -> None:

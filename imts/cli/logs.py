@@ -10,7 +10,9 @@ import typer
 from imts.cli.connecting import connect
 from imts.cli.output import AsJson, JobArgument, print_json
 from imts.client import Client
+from imts.client.errors import ClientError
 from shared.contracts.jobs import TERMINAL, LogPage
+from shared.contracts.log_lines import LogLevel
 
 _POLL_S = 0.5
 
@@ -34,14 +36,35 @@ def pages(client: Client, job_id: str, attempt: int | None, *, is_followed: bool
             time.sleep(_POLL_S)
 
 
+def _print_lines(
+    client: Client, job_id: str, attempt: int | None, search: str, level: LogLevel, *, as_json: bool
+) -> None:
+    offset, has_more = 0, True
+    while has_more:
+        page = client.jobs.log_lines(job_id, search=search, level=level.value, attempt=attempt, offset=offset)
+        has_more, offset, attempt = page.next_offset > offset and not page.is_complete, page.next_offset, page.attempt
+        if as_json:
+            print_json(page)
+        else:
+            for line in page.data:
+                print(f"{line.level:7} {line.offset:>10} {line.text}")
+
+
 def logs(
     job: JobArgument,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
     attempt: Annotated[int | None, typer.Option(help="Of this attempt; of the newest if absent.")] = None,
+    search: Annotated[str, typer.Option(help="Only lines that say this, in any case.")] = "",
+    level: Annotated[LogLevel | None, typer.Option(help="Only lines that matter at least so much.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a job's output. With --json: one page a line."""
+    """Print a job's output, or the lines of it that --search and --level choose. With --json: one page a line."""
+    if (search or level) and follow:
+        raise ClientError("--follow prints everything; leave out --search and --level")
     with connect() as client:
+        if search or level:
+            _print_lines(client, job, attempt, search, level or LogLevel.DEBUG, as_json=as_json)
+            return
         for page in pages(client, job, attempt, is_followed=follow):
             if as_json:
                 print_json(page)

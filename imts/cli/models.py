@@ -74,5 +74,8 @@ def list_all(limit: int = 50, as_json: AsJson = False) -> None:
     if as_json:
         print_json(page)
         return
-    rows = [(item.name, item.version, item.base_model, item.parameters, shown(item.created_at)) for item in page.data]
-    print_table(("name", "version", "trained from", "parameters", "made"), rows)
+    rows = [
+        (item.name, item.version, item.purpose, item.base_model, item.parameters, shown(item.created_at))
+        for item in page.data
+    ]
+    print_table(("name", "version", "purpose", "trained from", "parameters", "made"), rows)

@@ -9,6 +9,7 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable JSON on stdout, and nothing else there.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -33,7 +34,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         return
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        # As text: rich would take what stands in brackets for its own markup.
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     if not console.is_terminal:
         # A pipe has no width to fit into; cutting ids short would break who reads them.
         console = Console(width=max(80, console.measure(table, options=console.options.update(width=10_000)).maximum))

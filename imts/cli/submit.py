@@ -1,4 +1,4 @@
-"""`imts train`, `imts analyse`, `imts evaluate`: jobs from key=value arguments or a file."""
+"""`imts train`, `imts analyse`, `imts evaluate`, `imts export`: jobs from key=value arguments or a file."""
 
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from imts.cli.watch import watch_job
 from imts.client import Client
 from shared.contracts.analysis import AnalysisSpec
 from shared.contracts.evaluation import EvaluationSpec
+from shared.contracts.exports import ExportSpec, Operation
 from shared.contracts.jobs import JobView
 from shared.contracts.training import TrainingSpec
 
@@ -52,3 +53,17 @@ def evaluate(
     spec = read_fields(EvaluationSpec, fields, file)
     with connect() as client:
         _show(client, client.jobs.evaluate(spec, idempotency_key=key), is_watched=watch, as_json=as_json)
+
+
+def export(
+    operation: Operation,
+    fields: Fields = None,
+    file: JobFile = None,
+    watch: Watch = False,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Merge a model or write it in another format, as in: imts export gguf modelName=tuned quantization=q8_0"""
+    spec = {**read_fields(ExportSpec, fields, file), "operation": operation.value}
+    with connect() as client:
+        _show(client, client.jobs.export(spec, idempotency_key=key), is_watched=watch, as_json=as_json)

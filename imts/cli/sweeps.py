@@ -1,13 +1,14 @@
 """`imts sweep`: many jobs that differ in some fields, as one."""
 
 import re
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from imts.cli.connecting import connect
 from imts.cli.fields import Fields, JobFile, read_fields, typed
-from imts.cli.jobs import FIELDS_OF, Kind
+from imts.cli.jobs import FIELDS_OF
 from imts.cli.output import AsJson, print_json, print_table, shown
 from imts.client.errors import ClientError
 from shared.contracts.base import Contract
@@ -16,6 +17,16 @@ from shared.contracts.work import JobKind
 
 sweep = typer.Typer(no_args_is_help=True, help="Run many jobs that differ in some fields, as one.")
 SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's id, as `imts sweep list` tells it.")]
+
+
+class TrialKind(StrEnum):
+    """What a sweep can have many of."""
+
+    TRAINING = "training"
+    ANALYSIS = "analysis"
+    EVALUATION = "evaluation"
+
+
 _NUMBER = r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?"
 _RANGE = re.compile(rf"(?P<min>{_NUMBER}?)\.\.(?P<max>{_NUMBER})(?P<words>(?::[a-z0-9]+)*)")
 
@@ -84,7 +95,7 @@ def run(
         list[str] | None, typer.Option(help="KEY=V1,V2 or KEY=MIN..MAX[:log][:int][:STEPS]; once a field.")
     ] = None,
     file: JobFile = None,
-    kind: Annotated[Kind, typer.Option(help="What each trial is.")] = Kind.TRAINING,
+    kind: Annotated[TrialKind, typer.Option(help="What each trial is.")] = TrialKind.TRAINING,
     method: Annotated[Method, typer.Option(help="Every combination, or a draw.")] = Method.GRID,
     trials: Annotated[int | None, typer.Option(help="How many a draw has; the most that a grid may have.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw: the same draws the same.")] = 0,

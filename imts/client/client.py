@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Self
 
+from imts.client.chat import ask
 from imts.client.datasets import Datasets
 from imts.client.errors import ClientError, ImtsApiError, ServerUnreachable
 from imts.client.jobs import Jobs
@@ -65,6 +66,12 @@ class Client:
                 raise ClientError(f"{self.url} names no stream service")
             self._stream_url = urls[0]
         return self._stream_url
+
+    def chat(self, model: str, question: str, *, system: str | None = None, **options: object) -> Iterator[str]:
+        """A model's answer, piece by piece; `options` are fields of OpenAI's chat completions, such as `max_tokens`."""
+        messages = [{"role": "system", "content": system}] if system else []
+        messages.append({"role": "user", "content": question})
+        return ask(self.url, self._key, {"model": model, "messages": messages, **options})
 
     def watch(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
         """A job's events as they happen, past `after`; ends with the job, survives restarts on the way."""

@@ -8,8 +8,11 @@ from pydantic import BaseModel
 
 from imts.client.transport import Transport
 from imts.client.unpacking import unpack
+from shared.contracts.commands import CommandView
 from shared.contracts.events import EventPage
 from shared.contracts.jobs import ArtifactList, AttemptList, JobHistory, JobPage, JobView, LogPage
+from shared.contracts.log_lines import LogLines
+from shared.contracts.plans import TrainingPlan
 from shared.contracts.work import Artifact
 
 Spec = BaseModel | Mapping[str, object]
@@ -36,6 +39,10 @@ class Jobs:
         """Start a fine-tuning job: a TrainingSpec, a mapping, or its fields in either case."""
         return self._submit("training", spec, idempotency_key, fields)
 
+    def plan(self, spec: Spec | None = None, **fields: object) -> TrainingPlan:
+        """What a fine-tuning job with these fields would take; nothing is started."""
+        return self._transport.post("/api/training/plan", TrainingPlan, body_of(spec, fields))
+
     def analyse(self, spec: Spec | None = None, *, idempotency_key: str | None = None, **fields: object) -> JobView:
         """Start an analysis of a data set."""
         return self._submit("analysis", spec, idempotency_key, fields)
@@ -43,6 +50,10 @@ class Jobs:
     def evaluate(self, spec: Spec | None = None, *, idempotency_key: str | None = None, **fields: object) -> JobView:
         """Start an evaluation of a model, with a baseline beside it if asked."""
         return self._submit("evaluation", spec, idempotency_key, fields)
+
+    def export(self, spec: Spec | None = None, *, idempotency_key: str | None = None, **fields: object) -> JobView:
+        """Start an export of a model: merged, or in another format."""
+        return self._submit("export", spec, idempotency_key, fields)
 
     def get(self, job_id: str) -> JobView:
         """A job as it stands."""
@@ -90,6 +101,15 @@ class Jobs:
         """Let a paused job go on, in a new attempt."""
         return self._transport.post(f"/api/jobs/{job_id}/resume", JobView)
 
+    def control(
+        self, job_id: str, action: str, spec: Spec | None = None, *, idempotency_key: str | None = None, **more: object
+    ) -> CommandView:
+        """Have a running training do something and go on; an event of its log says what was done."""
+        key = idempotency_key or uuid.uuid4().hex
+        path = f"/api/training/jobs/{job_id}/control"
+        body = body_of(spec, {"action": action, **more})
+        return self._transport.post(path, CommandView, body, idempotency_key=key)
+
     def attempts(self, job_id: str) -> AttemptList:
         """Every try at a job, oldest first."""
         return self._transport.get(f"/api/jobs/{job_id}/attempts", AttemptList)
@@ -101,6 +121,13 @@ class Jobs:
     def logs(self, job_id: str, *, attempt: int | None = None, offset: int = 0) -> LogPage:
         """A slice of an attempt's output; of the newest attempt unless told."""
         return self._transport.get(f"/api/jobs/{job_id}/logs", LogPage, {"attempt": attempt, "offset": offset})
+
+    def log_lines(
+        self, job_id: str, *, search: str = "", level: str = "debug", attempt: int | None = None, offset: int = 0
+    ) -> LogLines:
+        """Lines of an attempt's output: those of a level or more that say `search`."""
+        asked = {"search": search or None, "level": level, "attempt": attempt, "offset": offset}
+        return self._transport.get(f"/api/jobs/{job_id}/logs/lines", LogLines, asked)
 
     def events(self, job_id: str, *, after: int = 0, limit: int = 100) -> EventPage:
         """A page of a job's events, oldest first; `Client.watch` follows them live."""

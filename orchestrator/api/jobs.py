@@ -1,4 +1,4 @@
-"""`/api/{training,analysis,evaluation}/jobs` and `/api/jobs`: one set of routes for every kind."""
+"""`/api/{training,analysis,evaluation,export}/jobs` and `/api/jobs`: one set of routes for every kind."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Body, Query, Response
 
 from orchestrator.api.artifacts import add_artifact_route
+from orchestrator.api.exports import add_export_route
 from orchestrator.api.job_views import answer, attempt_of, job_view, move_of
 from orchestrator.api.pagination import (
     AfterSeq,
@@ -13,6 +14,7 @@ from orchestrator.api.pagination import (
     AttemptNumber,
     EventLimit,
     JobCursor,
+    LineQueryParameters,
     LogLimit,
     LogOffset,
     PageSize,
@@ -43,7 +45,7 @@ from orchestrator.operations.delete import delete_job
 from orchestrator.operations.events import read_events
 from orchestrator.operations.find import find_attempts, find_explained, find_history
 from orchestrator.operations.list import list_jobs
-from orchestrator.operations.logs import read_log
+from orchestrator.operations.logs import read_log, read_log_lines
 from orchestrator.operations.pause import pause_job
 from orchestrator.operations.requester import Requester
 from orchestrator.operations.resume import resume_job
@@ -54,6 +56,7 @@ from shared.contracts.base import Contract, JsonObject, Name, SweepId
 from shared.contracts.evaluation import EvaluationSpec
 from shared.contracts.events import EventPage
 from shared.contracts.jobs import ArtifactList, AttemptList, JobHistory, JobPage, JobView, LogPage, Phase
+from shared.contracts.log_lines import LogLines
 from shared.contracts.training import TrainingSpec
 from shared.contracts.work import JobKind
 from shared.kit.application import api_router
@@ -129,6 +132,13 @@ def _add_peer_reading(routes: APIRouter, kind: JobKind | None) -> None:
         """What an attempt printed; the newest one's unless `attempt` is given."""
         return await read_log(units, mesh, job_id, kind, attempt, offset, limit)
 
+    @routes.get("/{job_id}/logs/lines")
+    async def log_lines(
+        job_id: str, units: Units, mesh: Mesh, query: LineQueryParameters, attempt: AttemptNumber = None
+    ) -> LogLines:
+        """Lines that an attempt printed: those of a level or more, those that say `search` in any case."""
+        return await read_log_lines(units, mesh, job_id, kind, attempt, query)
+
     @routes.get("/{job_id}/events")
     async def events(job_id: str, units: Units, mesh: Mesh, after: AfterSeq = 0, limit: EventLimit = 200) -> EventPage:
         """The job's event log, oldest first; numbered from 1 without gaps."""
@@ -199,4 +209,6 @@ def job_routers() -> list[APIRouter]:
     _add_submit(analysis, AnalysisSpec, analysis_submission)
     evaluation = _job_routes("/api/evaluation", JobKind.EVALUATION)
     _add_submit(evaluation, EvaluationSpec, evaluation_submission)
-    return [training, analysis, evaluation, _job_routes("/api", None)]
+    export = _job_routes("/api/export", JobKind.EXPORT)
+    add_export_route(export)
+    return [training, analysis, evaluation, export, _job_routes("/api", None)]

@@ -5,13 +5,13 @@ from typing import Any
 
 from orchestrator.domain.job import Job
 from orchestrator.domain.retry import Again, Final, after_exit
+from shared.contracts.exports import makes_model
 from shared.contracts.failures import Reason
 from shared.contracts.jobs import Phase
+from shared.contracts.models import ModelPurpose
 from shared.contracts.work import AttemptCause, ExitReport, Failure, JobKind, Outcome
 
-MODEL_MAKERS = frozenset({JobKind.TRAINING, JobKind.EXPORT})
-"""Kinds whose success is a new model version."""
-
+_PURPOSES = frozenset(ModelPurpose)
 _ROOM_PAUSE_S = 1.0
 """Before a job that a worker refused stands in line again."""
 
@@ -72,10 +72,17 @@ def _after_success(job: Job, report: ExitReport) -> Conclusion:
 
 
 def _lacks_model(job: Job, report: ExitReport) -> bool:
-    return job.kind in MODEL_MAKERS and not has_model(report)
+    return is_model_maker(job) and not has_model(report)
+
+
+def is_model_maker(job: Job) -> bool:
+    """Whether its success is a new model version."""
+    return job.kind is JobKind.TRAINING or (job.kind is JobKind.EXPORT and makes_model(job.spec))
 
 
 def has_model(report: ExitReport) -> bool:
-    """Whether the report names stored weights and the template to talk to them."""
+    """Whether the report names stored weights, the template to talk to them, and a purpose that is known here."""
     model = report.result.get("model")
-    return isinstance(model, dict) and bool(model.get("template")) and bool(model.get("base") or model.get("adapter"))
+    if not isinstance(model, dict) or model.get("purpose", ModelPurpose.CHAT) not in _PURPOSES:
+        return False
+    return bool(model.get("template")) and bool(model.get("base") or model.get("adapter"))

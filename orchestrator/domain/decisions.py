@@ -61,6 +61,7 @@ class Deed(StrEnum):
     START = "start"
     STOP = "stop"
     PAUSE = "pause"
+    PREEMPT = "preempt"
     SEAL = "seal"
 
 
@@ -177,7 +178,7 @@ def _decide_alive(job: Job, attempt: Attempt, seen: Observation, now: datetime, 
         case Seen():
             return _on_view(job, attempt, seen, now, policy)
         case Missing():
-            return _on_missing(job, attempt, now)
+            return _on_missing(job, attempt, seen, now)
         case Gone():
             return _on_gone(attempt, seen, now)
         case Refused():
@@ -211,12 +212,15 @@ def _ending(attempt: Attempt) -> str:
 
 
 _REQUESTS = {Phase.STOPPING: Deed.STOP, Phase.PAUSING: Deed.PAUSE}
-CONTROLS = {Deed.STOP: Control.STOP, Deed.PAUSE: Control.PAUSE}
+CONTROLS = {Deed.STOP: Control.STOP, Deed.PAUSE: Control.PAUSE, Deed.PREEMPT: Control.PREEMPT}
 
 
-def _on_missing(job: Job, attempt: Attempt, now: datetime) -> Decision:
+def _on_missing(job: Job, attempt: Attempt, seen: Missing, now: datetime) -> Decision:
     if job.phase is Phase.STARTING:
         return Act(Deed.START, f"attempt {attempt.number} is not on the {job.worker} service yet")
+    if not seen.just_asked:
+        # A replica that was frozen may still ask for its start: the worker must be told not to heed that.
+        return Act(Deed.PREEMPT, f"attempt {attempt.number} is not on the {job.worker} service, and shall not be")
     why = f"the {job.worker} service has no attempt {attempt.number}"
     return End(ExitReport(outcome=Outcome.WORKER_LOST, ended_at=now, failure=_lost(job, attempt)), why)
 

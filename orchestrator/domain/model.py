@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.contracts.models import ModelPurpose
 from shared.contracts.work import ModelInput
 
 
@@ -23,6 +24,7 @@ class ModelVersion:
     """Reference of the version this one was trained from."""
     job_id: str | None
     created_at: datetime
+    purpose: ModelPurpose = ModelPurpose.CHAT
 
     @property
     def reference(self) -> str:
@@ -66,6 +68,7 @@ class ModelRepository(Protocol):
         parameters: int | None,
         base_model: str | None,
         job_id: str | None,
+        purpose: ModelPurpose = ModelPurpose.CHAT,
     ) -> AddedModel:
         """The version with exactly these weights from this job: the one there is, else the next number."""
         ...

@@ -18,12 +18,15 @@ class Seen:
 
     view: AttemptView
     just_asked: bool = False
-    """This is its answer to our request to stop or pause."""
+    """This is its answer to our request to end it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
     """The worker answered that it does not have the attempt."""
+
+    just_asked: bool = False
+    """This is its answer to our request to end it: it never takes the attempt on any more."""
 
 
 @dataclass(frozen=True, slots=True)

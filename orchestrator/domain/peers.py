@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.domain.workers import Roll, WorkerForgotten
+from shared.contracts.commands import Command
 from shared.contracts.events import AppendRequest, EventPage, ProducerMark
 from shared.contracts.jobs import LogPage, PeerState
+from shared.contracts.log_lines import LineQuery, LogLines
 from shared.contracts.work import AttemptSpec, AttemptView, Capacity, Control
 from shared.kit.errors import PeerUnavailable
 
@@ -30,7 +32,13 @@ class WorkerPeer(Peer, Protocol):
 
     async def control(self, attempt_id: str, wanted: Control) -> AttemptView: ...
 
+    async def command(self, attempt_id: str, wanted: Command) -> AttemptView:
+        """Write a command down for the attempt's engine; idempotent. Conflict when the attempt is over or ending."""
+        ...
+
     async def log(self, attempt_id: str, offset: int, limit: int) -> LogPage: ...
+
+    async def log_lines(self, attempt_id: str, query: LineQuery) -> LogLines: ...
 
     async def capacity(self) -> Capacity: ...
 

@@ -8,6 +8,7 @@ from orchestrator.domain.job import Job
 from orchestrator.domain.model import AddedModel, ModelRepository, ModelVersion
 from orchestrator.domain.ports import UnitOfWork
 from shared.contracts.base import JsonObject
+from shared.contracts.models import ModelPurpose
 
 
 def _output_name(job: Job, made: dict[str, Any]) -> str:
@@ -26,6 +27,7 @@ def register_model(models: ModelRepository, job: Job, made: dict[str, Any]) -> A
         parameters=parameters if isinstance(parameters, int) else None,
         base_model=None if base is None else f"{base.name}@{base.version}",
         job_id=job.job_id,
+        purpose=ModelPurpose(made.get("purpose", ModelPurpose.CHAT)),
     )
 
 
@@ -33,7 +35,7 @@ def told_model(model: ModelVersion) -> JsonObject:
     """A model's version as the audit tells it."""
     return {
         "name": model.name, "version": model.version, "base": model.base, "adapter": model.adapter,
-        "baseModel": model.base_model,
+        "baseModel": model.base_model, "purpose": model.purpose,
     }  # fmt: skip
 
 

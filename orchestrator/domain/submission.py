@@ -6,7 +6,8 @@ from shared.contracts.analysis import AnalysisSpec
 from shared.contracts.base import Contract, JsonObject
 from shared.contracts.datasets import DatasetFormat
 from shared.contracts.evaluation import EvaluationSpec
-from shared.contracts.models import MakeTinySpec
+from shared.contracts.exports import ExportSpec, Operation
+from shared.contracts.models import MakeTinySpec, ModelPurpose
 from shared.contracts.scheduling import NO_TERMS, SCHEDULING_FIELDS, Scheduling, scheduling_of
 from shared.contracts.training import Stage, TrainingSpec
 from shared.contracts.work import JobKind
@@ -18,9 +19,14 @@ FORMATS_OF_STAGE = {
     Stage.SFT: _CHAT,
     Stage.PT: _CHAT | {DatasetFormat.TEXT},
     Stage.DPO: frozenset({DatasetFormat.PREFERENCE}),
+    Stage.RM: frozenset({DatasetFormat.PREFERENCE}),
     Stage.KTO: frozenset({DatasetFormat.KTO}),
 }
 """What each training stage can learn from."""
+
+
+_CHAT_ONLY = frozenset({ModelPurpose.CHAT})
+_ANY = frozenset(ModelPurpose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Named:
 
     reference: str
     param: str
+    purposes: frozenset[ModelPurpose] = _CHAT_ONLY
+    """Of a model: what it may be made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class Submission:
     max_retries: int = 2
     formats: frozenset[DatasetFormat] | None = None
     """Forms that the data sets may have; any when None."""
+    needs_adapter: bool = False
+    """Whether the models must have one on top of their base."""
 
 
 def _named(**references: tuple[str | None, str]) -> dict[str, Named]:
@@ -53,16 +63,21 @@ def _stored(spec: Contract) -> JsonObject:
     return spec.model_dump(mode="json", exclude_none=True, exclude=set(SCHEDULING_FIELDS))
 
 
+def _learnt(spec: TrainingSpec) -> dict[str, Named]:
+    if spec.dataset is not None:
+        return {"train": Named(spec.dataset, "dataset")}
+    return {spec.role_of(index): Named(part.name, f"datasets.{index}.name") for index, part in enumerate(spec.datasets)}
+
+
 def training_submission(spec: TrainingSpec) -> Submission:
     """A fine-tuning job; the output's name is fixed here, so that every attempt makes the same model."""
     if spec.output_name is None:
-        base = spec.model_name.partition("@")[0]
-        suffix = f"-{spec.stage}-{spec.finetuning_type}"
-        spec = spec.model_copy(update={"output_name": base[: _NAME_LENGTH - len(suffix)] + suffix})
+        name = _made_of(spec.model_name, f"-{spec.stage}-{spec.finetuning_type}")
+        spec = spec.model_copy(update={"output_name": name})
     return Submission(
         JobKind.TRAINING, _stored(spec),
-        _named(train=(spec.dataset, "dataset"), validation=(spec.validation_dataset, "validationDataset")),
-        _named(base=(spec.model_name, "modelName")),
+        _learnt(spec) | _named(validation=(spec.validation_dataset, "validationDataset")),
+        {"base": Named(spec.model_name, "modelName", _ANY if spec.stage.has_value_head else _CHAT_ONLY)},
         scheduling_of(spec), spec.max_retries, FORMATS_OF_STAGE[spec.stage],
     )  # fmt: skip
 
@@ -72,7 +87,8 @@ def analysis_submission(spec: AnalysisSpec) -> Submission:
     return Submission(
         JobKind.ANALYSIS, _stored(spec),
         _named(train=(spec.dataset, "dataset"), test=(spec.test_dataset, "testDataset")),
-        _named(tokenizer=(spec.model_name, "modelName")), scheduling_of(spec), spec.max_retries,
+        {} if spec.model_name is None else {"tokenizer": Named(spec.model_name, "modelName", _ANY)},
+        scheduling_of(spec), spec.max_retries,
     )  # fmt: skip
 
 
@@ -92,6 +108,30 @@ def make_tiny_submission(spec: MakeTinySpec) -> Submission:
     )
 
 
+def export_submission(spec: ExportSpec) -> Submission:
+    """A way out for a model; what a merge makes is named here, so that every attempt makes the same model."""
+    is_merge = spec.operation is Operation.MERGE
+    if is_merge and spec.output_name is None:
+        spec = spec.model_copy(update={"output_name": _made_of(spec.model_name, "-merged")})
+    return Submission(
+        JobKind.EXPORT, _stored(spec), {}, _named(base=(spec.model_name, "modelName")),
+        scheduling_of(spec), spec.max_retries, needs_adapter=is_merge,
+    )  # fmt: skip
+
+
+def _made_of(reference: str, suffix: str) -> str:
+    return reference.partition("@")[0][: _NAME_LENGTH - len(suffix)] + suffix
+
+
+def require_adapter(submission: Submission, named: Named, adapter: str | None) -> None:
+    """Refuse to merge what is one model already."""
+    if submission.needs_adapter and adapter is None:
+        raise InvalidRequest(
+            f"{named.param}: this model has no adapter to merge; name a version that lora or oft training made",
+            param=named.param, code="no_adapter",
+        )  # fmt: skip
+
+
 def require_format(submission: Submission, named: Named, found: DatasetFormat) -> None:
     """Refuse a data set that the stage cannot learn from."""
     if submission.formats is None or found in submission.formats:
@@ -101,3 +141,13 @@ def require_format(submission: Submission, named: Named, found: DatasetFormat) -
         f"{named.param}: this stage learns from {fitting}; the data set has form {found}",
         param=named.param, code="dataset_format_mismatch",
     )  # fmt: skip
+
+
+def require_purpose(named: Named, found: ModelPurpose) -> None:
+    """Refuse a model that is not made for what the request wants of it."""
+    if found not in named.purposes:
+        wanted = " or ".join(sorted(named.purposes))
+        raise InvalidRequest(
+            f"{named.param}: {named.reference} is a {found} model; name a {wanted} model",
+            param=named.param, code="model_purpose_mismatch",
+        )  # fmt: skip

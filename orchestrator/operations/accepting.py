@@ -8,14 +8,15 @@ from orchestrator.domain.job import WORKER_OF_KIND, Inputs, Job
 from orchestrator.domain.job_machine import Moved, accepted
 from orchestrator.domain.limits import queue_deadline
 from orchestrator.domain.model import ModelVersion
+from orchestrator.domain.origins import origins_of
 from orchestrator.domain.ports import UnitOfWork
 from orchestrator.domain.queueing.gauge import QueueGauge
 from orchestrator.domain.queueing.turns import turn_of
-from orchestrator.domain.submission import Named, Submission, require_format
+from orchestrator.domain.submission import Named, Submission, require_adapter, require_format, require_purpose
 from shared.contracts.base import JsonObject
 from shared.contracts.jobs import Phase
 from shared.contracts.scheduling import Scheduling
-from shared.contracts.work import JobKind
+from shared.contracts.work import JobKind, ModelInput
 from shared.kit import context
 from shared.kit.errors import NotFound, RateLimited
 from shared.kit.ids import new_id
@@ -34,7 +35,7 @@ class Acceptance:
 
     def accept(self, draft: Job, submission: Submission | None) -> Moved:
         """The job's first move; `submission` has the names to look up, none when its inputs are known."""
-        job = draft if submission is None else replace(draft, inputs=self._resolve(submission))
+        job = draft if submission is None else replace(draft, inputs=self.resolve(submission))
         _require_jobs(self.uow, job.terms.depends_on)
         self.gauge.admit(self.uow.jobs.count_queued)
         self._admit(job.project)
@@ -50,14 +51,21 @@ class Acceptance:
             self._models[named.reference] = self.uow.models.require(named.reference, named.param)
         return self._models[named.reference]
 
-    def _resolve(self, submission: Submission) -> Inputs:
+    def resolve(self, submission: Submission) -> Inputs:
         """The versions that a request's names stand for now; NotFound names the field."""
         for named in submission.datasets.values():
             require_format(submission, named, self._dataset(named).format)
+        for named in submission.models.values():
+            require_purpose(named, self._model(named).purpose)
+            require_adapter(submission, named, self._model(named).adapter)
         return Inputs(
             {role: self._dataset(named).as_input() for role, named in submission.datasets.items()},
-            {role: self._model(named).as_input() for role, named in submission.models.items()},
+            {role: self._told(submission.kind, self._model(named)) for role, named in submission.models.items()},
         )
+
+    def _told(self, kind: JobKind, model: ModelVersion) -> ModelInput:
+        told = model.as_input()
+        return told.model_copy(update={"origins": origins_of(self.uow, model)}) if kind is JobKind.EXPORT else told
 
     def _admit(self, project: str) -> None:
         """Count one more; RateLimited when the project's queue is full."""

@@ -12,12 +12,14 @@ from orchestrator.domain.submission import (
     Submission,
     analysis_submission,
     evaluation_submission,
+    export_submission,
     make_tiny_submission,
     training_submission,
 )
 from shared.contracts.analysis import AnalysisSpec
 from shared.contracts.base import Contract, JsonObject
 from shared.contracts.evaluation import EvaluationSpec
+from shared.contracts.exports import ExportSpec
 from shared.contracts.models import MakeTinySpec
 from shared.contracts.scheduling import Scheduling
 from shared.contracts.training import TrainingSpec
@@ -38,8 +40,14 @@ _FORMS = {
     JobKind.TRAINING: _Form(TrainingSpec, training_submission),
     JobKind.ANALYSIS: _Form(AnalysisSpec, analysis_submission),
     JobKind.EVALUATION: _Form(EvaluationSpec, evaluation_submission),
-    JobKind.EXPORT: _Form(MakeTinySpec, make_tiny_submission),
+    JobKind.EXPORT: _Form(ExportSpec, export_submission),
 }
+_MAKE_TINY = _Form(MakeTinySpec, make_tiny_submission)
+"""The one export with an address, and so a contract, of its own."""
+
+
+def _form_of(kind: JobKind, fields: JsonObject) -> _Form:
+    return _MAKE_TINY if kind is JobKind.EXPORT and "operation" not in fields else _FORMS[kind]
 
 
 def spelled(fields: Mapping[str, JsonValue]) -> JsonObject:
@@ -55,7 +63,7 @@ def spelled(fields: Mapping[str, JsonValue]) -> JsonObject:
 
 def submission_of(kind: JobKind, fields: JsonObject) -> Submission:
     """What a request with these fields asks for; InvalidRequest names the field that its contract refuses."""
-    form = _FORMS[kind]
+    form = _form_of(kind, fields)
     try:
         return form.read(form.contract.model_validate(fields))
     except ValidationError as fault:
@@ -64,11 +72,13 @@ def submission_of(kind: JobKind, fields: JsonObject) -> Submission:
 
 def fields_of(job: Job) -> JsonObject:
     """The fields of a request for another job like this one, without those that follow from others."""
-    fields = {name: value for name, value in job.spec.items() if name != "operation"}
-    if issubclass(_FORMS[job.kind].contract, Scheduling):
+    fields = dict(job.spec)
+    if fields.get("operation") == "make_tiny":
+        del fields["operation"]
+    if issubclass(_form_of(job.kind, fields).contract, Scheduling):
         fields |= job.terms.model_dump(mode="json", exclude_defaults=True)
-    if job.kind is JobKind.TRAINING:
+    if "outputName" in fields:
         bare = {name: value for name, value in fields.items() if name != "outputName"}
         # A name that was made up from the other fields is made up again, from those of the new job.
-        return bare if submission_of(job.kind, bare).spec["outputName"] == fields["outputName"] else fields
+        return bare if submission_of(job.kind, bare).spec.get("outputName") == fields["outputName"] else fields
     return fields

@@ -25,7 +25,7 @@ async def hear(answer: Awaitable[AttemptView], *, just_asked: bool = False) -> O
         return Gone(fault.message)
     except NotFound as fault:
         # Any other 404 is a stranger at that address, who knows nothing about our attempts.
-        return Missing() if fault.code == ATTEMPT_NOT_FOUND else Silent(fault.message)
+        return Missing(just_asked) if fault.code == ATTEMPT_NOT_FOUND else Silent(fault.message)
     except ImtsError as fault:
         if fault.code in _PASSING:
             return Refused(fault.code, fault.message, is_passing=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from orchestrator.domain.conclusions import MODEL_MAKERS
+from orchestrator.domain.conclusions import is_model_maker
 from orchestrator.domain.decisions import Condemn, End, Move, Wait
 from orchestrator.domain.job import Attempt, Job, Leased
 from orchestrator.domain.job_machine import WORKING, moved
@@ -50,7 +50,7 @@ def write_move(uow: UnitOfWork, held: Leased, move: Move, now: datetime) -> Job:
         changes["attempt"] = opened.number
     if move.to is Phase.RUNNING and held.job.started_at is None:
         changes["started_at"] = now
-    if move.to is Phase.SUCCEEDED and held.job.kind in MODEL_MAKERS:
+    if move.to is Phase.SUCCEEDED and is_model_maker(held.job):
         changes["result"] = registered_result(uow, held.job, changes["result"], now)
     step = moved(held.job, move.to, move.why, now, **changes)
     job = record_move(uow, step, held.token, release=move.to not in WORKING)

@@ -10,7 +10,7 @@ from loguru import logger
 from orchestrator.domain.job import Job
 from orchestrator.domain.job_machine import TRANSITIONS
 from orchestrator.domain.observations import Missing, Observation, Silent
-from orchestrator.reconciler import observe
+from orchestrator.reconciler import act, observe
 from shared.contracts.jobs import Phase
 from shared.contracts.work import AttemptView
 from tests.simulation.job_rows import Jobs
@@ -59,6 +59,10 @@ def test_the_worlds_see_every_transition() -> None:
     assert not unseen
 
 
+def test_a_start_that_comes_late_starts_nothing_that_was_given_up() -> None:
+    run(simulate(31286))
+
+
 def _run_some() -> None:
     for seed in range(300):
         run(simulate(seed))
@@ -69,9 +73,10 @@ def test_taking_silence_for_absence_is_noticed(monkeypatch: pytest.MonkeyPatch) 
 
     async def hasty(answer: Awaitable[AttemptView], *, just_asked: bool = False) -> Observation:
         seen = await honest(answer, just_asked=just_asked)
-        return Missing() if isinstance(seen, Silent) else seen
+        return Missing(just_asked) if isinstance(seen, Silent) else seen
 
     monkeypatch.setattr(observe, "hear", hasty)
+    monkeypatch.setattr(act, "hear", hasty)
     with pytest.raises(AssertionError):
         _run_some()
 

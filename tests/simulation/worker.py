@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from shared.contracts.commands import Command
 from shared.contracts.events import AppendRequest, NewEvent, job_topic
 from shared.contracts.failures import FailureClass
 from shared.contracts.jobs import LogPage, PeerState
+from shared.contracts.log_lines import LineQuery, LogLines
 from shared.contracts.work import (
     AttemptSpec,
     AttemptState,
@@ -129,12 +131,20 @@ class SimulatedWorker:
 
     async def control(self, attempt_id: str, wanted: Control) -> AttemptView:
         await self._hear()
+        if attempt_id not in self.folders:
+            self.refused.add(attempt_id)
         folder = self._folder(attempt_id)
         if folder.wanted is not Control.STOP:
             folder.wanted = wanted
         return await self._answer(folder)
 
+    async def command(self, attempt_id: str, wanted: Command) -> AttemptView:
+        raise NotImplementedError("no loop commands")
+
     async def log(self, attempt_id: str, offset: int, limit: int) -> LogPage:
+        raise NotImplementedError("no loop reads output")
+
+    async def log_lines(self, attempt_id: str, query: LineQuery) -> LogLines:
         raise NotImplementedError("no loop reads output")
 
     async def remove(self, attempt_id: str) -> None:

@@ -9,6 +9,7 @@ from orchestrator.db.repositories.numbering import hold_name, number_next
 from orchestrator.db.tables.models import ModelRow, ModelVersionRow
 from orchestrator.domain.model import AddedModel, ModelVersion
 from orchestrator.domain.reference import parse_reference
+from shared.contracts.models import ModelPurpose
 from shared.kit.errors import NotFound
 from shared.kit.ids import new_id
 
@@ -17,7 +18,7 @@ def _to_domain(row: ModelVersionRow) -> ModelVersion:
     return ModelVersion(
         model_id=row.model_id, name=row.name, version=row.version, base=row.base, adapter=row.adapter,
         template=row.template, parameters=row.parameters, base_model=row.base_model, job_id=row.job_id,
-        created_at=row.created_at,
+        created_at=row.created_at, purpose=ModelPurpose(row.purpose),
     )  # fmt: skip
 
 
@@ -58,6 +59,7 @@ class SqlModels:
         parameters: int | None,
         base_model: str | None,
         job_id: str | None,
+        purpose: ModelPurpose = ModelPurpose.CHAT,
     ) -> AddedModel:
         newest = hold_name(self._session, ModelRow, name)
         row = ModelVersionRow
@@ -75,7 +77,7 @@ class SqlModels:
         added = ModelVersionRow(
             model_id=new_id("mdl"), name=name, version=number_next(self._session, ModelRow, name, newest),
             base=base, adapter=adapter, template=template, parameters=parameters, base_model=base_model,
-            job_id=job_id, created_at=datetime.now(UTC),
+            job_id=job_id, created_at=datetime.now(UTC), purpose=purpose,
         )  # fmt: skip
         self._session.add(added)
         self._session.flush()

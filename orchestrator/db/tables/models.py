@@ -33,4 +33,6 @@ class ModelVersionRow(Base):
     parameters: Mapped[int | None] = mapped_column(BigInteger)
     base_model: Mapped[str | None] = mapped_column(ascii_column(160))
     job_id: Mapped[str | None] = mapped_column(ascii_column(32), index=True)
+    purpose: Mapped[str] = mapped_column(ascii_column(16), server_default="chat")
+    """A `ModelPurpose`."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

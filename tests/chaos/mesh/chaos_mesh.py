@@ -29,7 +29,8 @@ class ChaosMesh:
 
     def processes(self, role: str) -> list[Living]:
         """The run's processes of this role, by title; spares are nobody's engines."""
-        found = [one for one in living(self.folder) if one.role == ("shepherd" if role == "spare" else role)]
+        wanted = "shepherd" if role == "spare" else role
+        found = [one for one in living(self.folder) if one.role.removeprefix("starting-") == wanted]
         mine = [one for one in found if (one.attempt_id == "spare") == (role == "spare")]
         return sorted(mine, key=lambda one: one.title)
 

@@ -22,7 +22,7 @@ class Living:
 
     @property
     def role(self) -> str:
-        """`engine`, `shepherd`, `up`, a service's name; empty for what is no process of IMTS."""
+        """`engine`, `shepherd`, `up`, a service's name; `starting-…` before an attempt is its own; empty for others."""
         parts = self.title.split(":")
         return parts[1] if parts[0] == "imts" and len(parts) > 1 else ""
 

@@ -112,6 +112,15 @@ def test_a_verb_answers_the_job(server: FakeServer, verb: str) -> None:
     assert json.loads(imts(server.url, verb, JOB_ID, "--json").stdout)["status"] == "stopping"
 
 
+def test_a_running_training_is_told_what_to_do(server: FakeServer) -> None:
+    told = {"jobId": JOB_ID, "status": "running", "action": "set_learning_rate", "commandId": "cmd-1", "attempt": 1}
+    server.answers["POST", f"/api/training/jobs/{JOB_ID}/control"] = 202, told
+    done = imts(server.url, "control", JOB_ID, "set_learning_rate", "learning_rate=1e-5")
+    assert "cmd-1" in done.stdout
+    assert json.loads(server.asked[-1].body) == {"action": "set_learning_rate", "learningRate": 1e-5}
+    assert json.loads(imts(server.url, "control", JOB_ID, "checkpoint", "--json").stdout)["commandId"] == "cmd-1"
+
+
 def test_a_clone_takes_fields_typed_as_a_submission_does(server: FakeServer) -> None:
     server.answers["GET", f"/api/jobs/{JOB_ID}"] = job_view("running")
     server.answers["POST", f"/api/jobs/{JOB_ID}/clone"] = 202, job_view()
@@ -211,6 +220,27 @@ def test_logs_are_followed_through_a_second_attempt_to_the_end(server: FakeServe
     assert (done.returncode, done.stdout) == (0, "one\ntwo\nthree\n")
 
 
+def test_what_stands_in_brackets_is_shown_in_a_table(server: FakeServer) -> None:
+    job = job_view("failed") | {"why": "install imts[llamacpp] or choose [red]"}
+    server.answers["GET", "/api/jobs"] = {"data": [job], "hasMore": False}
+    assert "install imts[llamacpp] or choose [red]" in imts(server.url, "jobs").stdout
+
+
+def test_logs_are_searched_to_their_end(server: FakeServer) -> None:
+    def lines(offset: int, *texts: str, is_complete: bool) -> dict[str, object]:
+        data = [{"offset": 7, "level": "warning", "text": text} for text in texts]
+        return {"attempt": 2, "data": data, "nextOffset": offset, "isComplete": is_complete}
+
+    server.answers["GET", f"/api/jobs/{JOB_ID}/logs/lines"] = in_turn(
+        lines(4096, "too few steps", is_complete=False), lines(9000, is_complete=True)
+    )
+    done = imts(server.url, "logs", JOB_ID, "--search", "steps", "--level", "warning")
+    assert done.stdout == "warning          7 too few steps\n"
+    assert server.asked[0].query == {"search": "steps", "level": "warning", "offset": "0"}
+    assert server.asked[1].query == {"search": "steps", "level": "warning", "offset": "4096", "attempt": "2"}
+    assert imts(server.url, "logs", JOB_ID, "-f", "--level", "error").returncode == 2
+
+
 def test_make_tiny_waits_and_prints_the_model(server: FakeServer) -> None:
     model = {
         "modelId": "m-1", "name": "tiny", "version": 1, "base": "0" * 64, "template": "imts", "createdAt": NOW,
@@ -222,6 +252,15 @@ def test_make_tiny_waits_and_prints_the_model(server: FakeServer) -> None:
     done = imts(server.url, "models", "make-tiny", "tiny", "--from", "sums", "--seed", "3")
     assert done.stdout == "tiny@1, 140,000 parameters, template imts, m-1\n"
     assert json.loads(server.asked[0].body) == {"name": "tiny", "from_dataset": "sums", "seed": 3}
+
+
+def test_an_export_is_asked_for_by_its_operation(server: FakeServer) -> None:
+    server.answers["POST", "/api/export/jobs"] = 202, job_view(kind="export")
+    done = imts(server.url, "export", "gguf", "modelName=tuned", "quantization=q4_k_m")
+    assert done.stdout == f"{JOB_ID} queued; follow it with: imts watch {JOB_ID}\n"
+    body = json.loads(server.asked[0].body)
+    assert body == {"operation": "gguf", "modelName": "tuned", "quantization": "q4_k_m"}
+    assert imts(server.url, "export", "melt", "modelName=tuned").returncode == 2
 
 
 def test_artifacts_are_listed_and_a_missing_one_is_named(server: FakeServer) -> None:

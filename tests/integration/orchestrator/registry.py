@@ -57,12 +57,12 @@ def _caller(url: str, credential: str) -> httpx.Client:
 
 
 @contextmanager
-def running_registry(database_url: str, folder: Path, key: str = KEY) -> Iterator[Registry]:
+def running_registry(database_url: str, folder: Path, key: str = KEY, **more: Any) -> Iterator[Registry]:
     """An orchestrator on a database and a folder."""
+    nobody = dict.fromkeys(("training_url", "analyzer_url", "evaluator_url", "stream_url"), NOBODY)
     settings = OrchestratorSettings(
         service_secret=SecretStr(SERVICE_SECRET), api_key=SecretStr(key), database_url=SecretStr(database_url),
-        data_dir=folder, max_upload_bytes=MAX_UPLOAD, training_url=NOBODY, analyzer_url=NOBODY, evaluator_url=NOBODY,
-        stream_url=NOBODY, threads=8,
+        data_dir=folder, max_upload_bytes=MAX_UPLOAD, threads=8, **{**nobody, **more},
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     migrated(settings.database, MIGRATIONS)

@@ -131,3 +131,18 @@ def test_a_full_queue_refuses_politely(mesh: Mesh) -> None:
     assert refused.status_code == 429
     assert refused.json()["error"]["code"] == "queue_full"
     assert int(refused.headers["retry-after"]) >= 1
+
+
+def test_lines_of_a_log_are_searched(mesh: Mesh) -> None:
+    job_id = mesh.submit()
+    assert mesh.http.get(f"/api/jobs/{job_id}/logs/lines").json()["data"] == []
+    mesh.until(job_id, "running")
+    found = mesh.http.get(
+        f"/api/training/jobs/{job_id}/logs/lines", params={"search": "OUTPUT", "level": "info"}
+    ).json()
+    assert found["data"] == [{"offset": 0, "level": "info", "text": f"output of {job_id}.1"}]
+    assert mesh.http.get(f"/api/jobs/{job_id}/logs/lines", params={"level": "error"}).json()["data"] == []
+    for query, param in (({"level": "loud"}, "level"), ({"search": "x" * 201}, "search"), ({"limit": 0}, "limit")):
+        refused = mesh.http.get(f"/api/jobs/{job_id}/logs/lines", params=query)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (422, param)
+    assert mesh.http.get(f"/api/jobs/{job_id}/logs/lines", params={"attempt": 7}).status_code == 404

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from orchestrator.domain.model import ModelVersion
+from shared.contracts.models import ModelPurpose
 from tests.integration.orchestrator.registry import Registry, problem_of, running_registry
 
 Files = dict[str, bytes]
@@ -186,3 +187,28 @@ def test_versions_made_by_jobs_are_numbered_once_each(registry: Registry) -> Non
     view = registry.user.get("/api/models/tuned@1").json()
     assert (view["jobId"], view["baseModel"], view["adapter"]) == ("job-1", "base@1", "b" * 64)
     assert registry.wiring.units.read(lambda uow: uow.models.require("tuned")).reference == "tuned@3"
+
+
+def test_a_reward_model_is_not_taken_for_one_that_writes(registry: Registry) -> None:
+    registry.upload('{"messages": [{"role": "user", "content": "1"}], "chosen": "2", "rejected": "3"}', name="pairs")
+    registry.wiring.units.write(
+        lambda uow: uow.models.add_version(
+            name="judge", base="a" * 64, adapter="b" * 64, template="default", parameters=6, base_model=None,
+            job_id="job-1", purpose=ModelPurpose.REWARD,
+        )
+    )  # fmt: skip
+    assert registry.user.get("/api/models/judge").json()["purpose"] == "reward"
+    training = {"modelName": "judge", "dataset": "pairs", "stage": "dpo"}
+    for path, body in (
+        ("/api/training/jobs", training),
+        ("/api/evaluation/jobs", {"modelName": "judge", "dataset": "pairs"}),
+    ):
+        problem = problem_of(registry.user.post(path, json=body), 422)
+        assert (problem["code"], problem["param"]) == ("model_purpose_mismatch", "modelName")
+    chat = {"model": "judge", "messages": [{"role": "user", "content": "1"}]}
+    problem = problem_of(registry.user.post("/v1/chat/completions", json=chat), 422)
+    assert (problem["code"], problem["param"]) == ("model_purpose_mismatch", "model")
+    assert registry.user.get("/v1/models").json()["data"] == []
+    problem = problem_of(registry.user.post("/api/export/jobs", json={"modelName": "judge", "operation": "merge"}), 422)
+    assert problem["code"] == "model_purpose_mismatch"
+    assert registry.user.post("/api/training/jobs", json={**training, "stage": "rm"}).status_code == 202

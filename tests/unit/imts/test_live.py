@@ -56,6 +56,13 @@ def test_a_rewind_moves_the_bar_back_and_says_why() -> None:
     assert story.line() == "50/100 steps"
 
 
+def test_what_was_done_on_command_is_said() -> None:
+    done = event(1, "command_carried_out", {"action": "checkpoint", "step": 7})
+    assert Story("job").take(done) == "checkpoint done at step 7"
+    refused = event(1, "command_refused", {"action": "evaluate", "step": 7, "why": "there is nothing to evaluate on"})
+    assert Story("job").take(refused) == "evaluate refused: there is nothing to evaluate on"
+
+
 def test_a_thinned_log_says_what_it_lacks() -> None:
     said = Story("job").take(event(90, "compacted", {"through": 90}))
     assert said == "events up to number 90 are no longer kept"

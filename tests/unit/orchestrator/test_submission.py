@@ -1,6 +1,7 @@
 """What a request asks for, before anything is looked up."""
 
 import pytest
+from pydantic import ValidationError
 
 from orchestrator.domain.idempotency import request_hash
 from orchestrator.domain.submission import (
@@ -14,6 +15,7 @@ from orchestrator.domain.submission import (
 from shared.contracts.analysis import AnalysisSpec
 from shared.contracts.datasets import DatasetFormat
 from shared.contracts.evaluation import EvaluationSpec
+from shared.contracts.mixing import MixPart
 from shared.contracts.models import MakeTinySpec
 from shared.contracts.training import Stage, TrainingSpec
 from shared.contracts.work import JobKind
@@ -28,6 +30,17 @@ def test_a_training_job_names_its_output_when_the_user_did_not() -> None:
         "train": Named("facts", "dataset"), "validation": Named("held-out", "validationDataset"),
     }  # fmt: skip
     assert submission.models == {"base": Named("base@3", "modelName")}
+
+
+def test_the_data_sets_of_a_mix_are_looked_up_by_the_fields_that_name_them() -> None:
+    parts = [MixPart(name="facts@2", weight=2), MixPart(name="chat", weight=0.5)]
+    submission = training_submission(TrainingSpec(model_name="base", datasets=parts, validation_split=0.1))
+    assert submission.datasets == {
+        "train_1": Named("facts@2", "datasets.0.name"), "train_2": Named("chat", "datasets.1.name"),
+    }  # fmt: skip
+    with pytest.raises(InvalidRequest) as refusal:
+        require_format(submission, submission.datasets["train_2"], DatasetFormat.TEXT)
+    assert refusal.value.param == "datasets.1.name"
 
 
 def test_a_long_name_leaves_room_for_its_suffix() -> None:
@@ -67,6 +80,12 @@ def test_a_stage_takes_only_what_it_can_learn_from(stage: Stage, form: DatasetFo
     with pytest.raises(InvalidRequest) as refusal:
         require_format(submission, submission.datasets["train"], form)
     assert (refusal.value.code, refusal.value.param) == ("dataset_format_mismatch", "dataset")
+
+
+@pytest.mark.parametrize("share", [0.5, 1.25])
+def test_a_share_of_a_gpu_is_refused_in_words(share: float) -> None:
+    with pytest.raises(ValidationError, match="ask for whole GPUs"):
+        TrainingSpec.model_validate({"modelName": "base", "dataset": "facts", "gpus": share})
 
 
 def test_the_order_of_fields_does_not_make_another_request() -> None:

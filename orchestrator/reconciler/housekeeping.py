@@ -15,7 +15,7 @@ _CHUNK = 500
 _KEYS_KEPT = timedelta(days=30)
 
 
-class Sweeper:
+class Housekeeper:
     """Deletes events and messages that were sent long ago, and Idempotency-Keys that nobody will repeat."""
 
     def __init__(self, units: UnitsOfWork, clock: Clock, outbox_kept_days: int, messages_kept_days: int) -> None:
@@ -27,10 +27,10 @@ class Sweeper:
     async def run(self) -> None:
         """For ever, once an hour."""
         while True:
-            await self.sweep()
+            await self.tidy()
             await asyncio.sleep(_EVERY_S)
 
-    async def sweep(self) -> int:
+    async def tidy(self) -> int:
         """Delete in small transactions until nothing old is left; how many events went."""
         now = self._clock.now()
         gone = await self._delete(lambda uow: uow.outbox.delete_sent_before(now - self._kept, _CHUNK))

@@ -1,0 +1,1 @@
+"""`/v1`: what OpenAI's clients ask, in their words."""
