@@ -14,7 +14,10 @@ from tests.bench import (
     latency,
     memory,
     overhead,
+    plans,
     queue,
+    rows,
+    serving,
     submission,
     tracking,
 )
@@ -35,8 +38,18 @@ def _memory(folder: Path, _: argparse.Namespace) -> list[Figure]:
         return memory.measure(mesh)
 
 
+def _plans(folder: Path, _: argparse.Namespace) -> list[Figure]:
+    with running_mesh(folder / "data") as mesh:
+        return plans.measure(mesh, folder / "stories")
+
+
 def _callbacks(folder: Path, options: argparse.Namespace) -> list[Figure]:
     return callbacks.measure(folder, options.rounds)
+
+
+def _serving(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    with running_mesh(folder / "data") as mesh:
+        return serving.measure(mesh, folder, options.rounds)
 
 
 def _submission_sqlite(folder: Path, options: argparse.Namespace) -> list[Figure]:
@@ -81,6 +94,10 @@ def _ingest(folder: Path, options: argparse.Namespace) -> list[Figure]:
     return ingest.measure(options.mlflow, folder)
 
 
+def _rows(folder: Path, _: argparse.Namespace) -> list[Figure]:
+    return rows.measure(folder)
+
+
 def _growth(folder: Path, _: argparse.Namespace) -> list[Figure]:
     return growth.measure(folder)
 
@@ -88,6 +105,7 @@ def _growth(folder: Path, _: argparse.Namespace) -> list[Figure]:
 MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "memory": _memory,
     "overhead": _overhead,
+    "plans": _plans,
     "callbacks": _callbacks,
     "fanout-load": _fanout(fanout.load),
     "fanout-saturation": _fanout(fanout.saturation),
@@ -100,7 +118,9 @@ MEASUREMENTS: dict[str, Callable[[Path, argparse.Namespace], list[Figure]]] = {
     "ingest": _ingest,
     "history-mysql": _history_mysql,
     "queue": _queue,
+    "rows": _rows,
     "claimers": _claimers,
+    "serving": _serving,
     "submission-sqlite": _submission_sqlite,
     "submission-mysql": _submission_mysql,
     "latency": _latency,

@@ -12,17 +12,17 @@ from typing import Any
 from transformers import TrainerCallback
 
 from examples.arithmetic.generate import generate
-from services.training.callbacks.checkpoints import CheckpointCallback
-from services.training.callbacks.control import ControlCallback
-from services.training.callbacks.metrics import MetricsCallback
+from services.training.course import Course
+from services.training.crew import Crew
 from services.training.data_files import write_data
 from services.training.devices import fit_threads, machine
 from services.training.export.tiny import make_tiny
 from services.training.llama_factory import run_exp
+from services.training.mixing import whole
 from services.training.recipe import TRAIN, Inputs, Places, engine_arguments
 from services.training.weights import Weights, weights_of
 from shared.contracts.training import TrainingSpec
-from shared.contracts.work import AttemptSpec, JobKind
+from shared.contracts.work import AttemptSpec, JobKind, ModelInput
 from shared.kit.artifacts import ArtifactStore
 from shared.worker.attempt import Attempt
 
@@ -61,19 +61,23 @@ def _prepare(folder: Path) -> tuple[Path, Path, Weights]:
     return model, blob, weights_of(model)
 
 
-def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, parameters: int, is_ours: bool) -> dict[str, float]:
+def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, weights: Weights, is_ours: bool) -> dict[str, float]:
     """Wall clock of a step, and what of it our callbacks' own thread time is."""
     work = folder / "run"
     shutil.rmtree(work, ignore_errors=True)
     (work / "attempt").mkdir(parents=True)
     places = Places(work / "out", work / "cache")
-    asked = AttemptSpec(attempt_id=f"{JOB}.1", job_id=JOB, number=1, kind=JobKind.TRAINING, spec={})
+    base = ModelInput(model_id="m-1", name="tiny", version=1, base="0" * 64, template="chatml")
+    asked = AttemptSpec(
+        attempt_id=f"{JOB}.1", job_id=JOB, number=1, kind=JobKind.TRAINING, spec={}, models={"base": base}
+    )
     attempt = Attempt(asked, work / "attempt", work, ArtifactStore(str(work / "store"), work / "cache"))
-    keeper = CheckpointCallback(attempt, keep=2, is_timed=False)
-    ours = Timed([MetricsCallback(attempt, "tiny", parameters), ControlCallback(), keeper] if is_ours else [])
+    crew = Crew(attempt, spec, Course.of(work), weights)
+    ours = Timed(crew.callbacks(work / "beginning") if is_ours else [])
     clock = _Clock()
     run_exp(dict(engine_arguments(spec, inputs, places, machine())), [clock, ours])
-    saving = ours.seconds["on_save"]
+    # The last checkpoint is sealed at the end.
+    saving = ours.seconds["on_save"] + ours.seconds["on_train_end"]
     return {
         "step_ms": clock.seconds / STEPS * 1e3,
         "callback_us": (sum(ours.seconds.values()) - saving) / STEPS * 1e6,
@@ -106,13 +110,13 @@ def main(folder: Path, rounds: int) -> None:
              "learningRate": 1e-3, "saveSteps": 10_000}
         )  # fmt: skip
         shutil.rmtree(data, ignore_errors=True)
-        write_data(data, spec.stage, {TRAIN: blob})
+        write_data(data, spec.stage, {TRAIN: whole("rows", blob)})
         inputs = Inputs(model, weights.size, "chatml", data)
-        _one_run(folder, inputs, spec, weights.parameters, is_ours=True)
+        _one_run(folder, inputs, spec, weights, is_ours=True)
         found[every] = {"with": [], "without": []}
         for _ in range(rounds):
             for side, is_ours in (("without", False), ("with", True)):
-                found[every][side].append(_one_run(folder, inputs, spec, weights.parameters, is_ours))
+                found[every][side].append(_one_run(folder, inputs, spec, weights, is_ours))
     print(json.dumps(found))
 
 
