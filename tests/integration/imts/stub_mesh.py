@@ -47,11 +47,15 @@ def main() -> None:
     """Supervise until signalled; sentences go to stdout."""
     folder, flavour, ports = DataFolder(Path(sys.argv[1])), sys.argv[2], [int(port) for port in sys.argv[3:]]
 
-    def is_ready() -> bool:
+    def answers(port: int) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{ports[0]}/", trust_env=False, timeout=1).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{port}/", trust_env=False, timeout=1).status_code == 200
         except httpx.TransportError:
             return False
+
+    def is_ready() -> bool:
+        # All of them: a test may signal any, and a stub that has not come far enough dies without a word.
+        return all(answers(port) for port in ports)
 
     def say(sentence: str) -> None:
         sys.stdout.write(f"{sentence}\n")
