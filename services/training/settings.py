@@ -36,6 +36,9 @@ class TrainingSettings(WorkerSettings):
     """Longest answer, and the length of those that name none."""
     serving_idle_s: float = Field(default=600.0, gt=0)
     """What nobody asked for this long is unloaded; at last the serving engine ends."""
+    serving_silence_s: float = Field(default=600.0, gt=0)
+    """An engine that owes answers and says nothing this long hangs: it is killed, and its callers may ask again. Longer
+    than the largest model takes to load."""
     serving_memory_gb: float | None = Field(default=None, gt=0)
     """What served weights and answers may take (GB, 10^9 bytes); a quarter of the GPU's memory, or of the machine's,
     when empty."""

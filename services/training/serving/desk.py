@@ -118,6 +118,9 @@ class Desk:
         while True:
             while self._lost:
                 await self._lost.pop().close()
+            if self._link is not None and self._link.silence_s > self._settings.serving_silence_s:
+                logger.warning("the serving engine hangs; it is killed")
+                self._link.kill()
             if self._starts_again:
                 self._start()
             elif not self.in_flight and time.monotonic() - self._asked_at > self._settings.serving_idle_s:

@@ -6,6 +6,7 @@ import itertools
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,7 @@ class Link:
         self._calls: dict[int, Conversation] = {}
         self.loaded: list[LoadedWeights] = []
         self.is_ready = self.is_gone = False
+        self._heard_at = time.monotonic()
         self.ready = asyncio.get_running_loop().create_future()
         ours, theirs = socket.socketpair()
         if log.exists() and log.stat().st_size > _LOG_BYTES:
@@ -82,6 +84,15 @@ class Link:
         """Calls that are with it."""
         return len(self._calls)
 
+    @property
+    def silence_s(self) -> float:
+        """How long it has owed an answer and said nothing."""
+        return time.monotonic() - self._heard_at if self._calls else 0.0
+
+    def kill(self) -> None:
+        """End a process that hangs; those who wait are told as of any that died."""
+        self._process.kill()
+
     async def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=_LINE_BYTES)
@@ -90,6 +101,7 @@ class Link:
         self._end()
 
     def _hear(self, news: EngineNews) -> None:
+        self._heard_at = time.monotonic()
         if not self.is_ready:
             self.is_ready = True
             self.ready.set_result(None)
@@ -111,6 +123,8 @@ class Link:
     def ask(self, call: ServingCall) -> Conversation:
         """Hand a call to the engine, which must be ready."""
         conversation = Conversation(self, next(self._numbers))
+        if not self._calls:
+            self._heard_at = time.monotonic()
         self._calls[conversation.number] = conversation
         if self.is_gone:
             conversation.hear(Saying(number=conversation.number, fault=LOST))

@@ -14,6 +14,7 @@ from tests.integration.serving.service import House, running_house
 from tests.waiting import eventually
 
 _IDLE_S = 3.0
+_SILENCE_S = 6.0
 _MEMORY_GB = 0.0016
 """Room for two of the tiny models with what their answers take, and not for three."""
 
@@ -25,7 +26,9 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     from tests.integration.evaluator.tiny import teach, widened
 
     folder: Path = tmp_path_factory.mktemp("narrow")
-    limits: dict[str, Any] = {"serving_queue": 3, "serving_idle_s": _IDLE_S, "serving_memory_gb": _MEMORY_GB}
+    limits: dict[str, Any] = {
+        "serving_queue": 3, "serving_idle_s": _IDLE_S, "serving_memory_gb": _MEMORY_GB, "serving_silence_s": _SILENCE_S,
+    }  # fmt: skip
     with running_house(folder, **limits) as started:
         for seed, name in enumerate(("one", "two", "three")):
             make_tiny(QUESTIONS, folder / name, seed=seed, pretrain_steps=0)
@@ -77,6 +80,17 @@ def test_one_caller_too_many_is_told_when_to_come_back(narrow: House) -> None:
         engine.resume()
     assert caught.value.code == "serving_queue_full"
     assert int(caught.value.response.headers["retry-after"]) >= 1
+
+
+def test_an_engine_that_hangs_is_replaced_and_its_callers_are_told(narrow: House) -> None:
+    narrow.ask("one", "x")
+    (engine,) = narrow.training.engines()
+    engine.suspend()
+    with pytest.raises(openai.InternalServerError) as caught:
+        narrow.ask("one", "x")
+    assert (caught.value.status_code, caught.value.code) == (503, "engine_lost")
+    assert narrow.ask("one", "x").usage.completion_tokens > 0
+    assert engine.pid not in {one.pid for one in narrow.training.engines()}
 
 
 def test_what_nobody_asks_for_is_unloaded_and_the_engine_ends(narrow: House) -> None:
