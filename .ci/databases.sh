@@ -1,4 +1,4 @@
-# Finds MariaDB, Redis and promtool on this machine, or installs them and starts the first two; sets IMTS_TEST_MYSQL_URL and
+# Finds MariaDB, Redis, promtool and strace on this machine, or installs them and starts the first two; sets IMTS_TEST_MYSQL_URL and
 # IMTS_TEST_REDIS_URL.
 
 ensure_package() { # COMMAND PACKAGE
@@ -72,4 +72,5 @@ ensure_programs() {
   ensure_package mariadbd mariadb-server
   ensure_package redis-server redis-server
   ensure_promtool
+  ensure_package strace strace
 }

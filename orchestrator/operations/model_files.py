@@ -20,6 +20,7 @@ _ALLOWED = re.compile(
 )
 _CODE_KEYS = frozenset({"auto_map", "trust_remote_code", "custom_pipelines"})
 _FILE_KEYS = frozenset({"tokenizer_file", "vocab_file", "merges_file", "spm_file", "sp_model_file"})
+_DUNDER = re.compile(r"__\w+__")
 _MAX_JSON = 16 << 20
 _MAX_TEXT = 256 << 20
 """Of files that are stored but not read here, such as a tokenizer's table."""
@@ -59,6 +60,8 @@ def _check_text(path: Path, names: set[str]) -> None:
     is_table = path.suffix != ".json" or path.name in {"tokenizer.json", "vocab.json", "added_tokens.json"}
     if path.stat().st_size > (_MAX_TEXT if is_table else _MAX_JSON):
         refuse(path.name, "is too large for what it is")
+    if path.name == "chat_template.jinja":
+        _check_template(path.name, path.read_text(errors="replace"))
     if is_table:
         return
     content = _json(path)
@@ -72,6 +75,17 @@ def _check_text(path: Path, names: set[str]) -> None:
             refuse(path.name, "names weights that were not uploaded")
     for key, value in _entries(content):
         _check_entry(path.name, key, value)
+
+
+def _check_template(name: str, value: Any) -> None:
+    """Templates are only ever run in a sandbox; one that feels for its walls is no honest model's."""
+    waiting = [value]
+    while waiting:
+        text = waiting.pop()
+        if isinstance(text, dict | list):
+            waiting.extend(text.values() if isinstance(text, dict) else text)
+        elif isinstance(text, str) and _DUNDER.search(text):
+            refuse(name, "has a chat template that reaches into Python's own objects; remove it")
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -101,6 +115,8 @@ def _check_entry(name: str, key: str, value: Any) -> None:
         refuse(name, "asks for code to be loaded with the model (auto_map, trust_remote_code …); remove that key")
     if key.endswith("attn_implementation") and not (value is None or (isinstance(value, str) and "/" not in value)):
         refuse(name, "names an attention kernel to download; remove that key")
+    if key == "chat_template":
+        _check_template(name, value)
     if key in _FILE_KEYS and isinstance(value, str) and ("/" in value or "\\" in value):
         refuse(name, f"names a file outside the model folder in {key}; remove that key")
 

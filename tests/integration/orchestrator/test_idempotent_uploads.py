@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.integration.orchestrator.registry import Registry, problem_of, running_registry
-from tests.integration.orchestrator.test_models import CONFIG, weights
+from tests.model_folders import CONFIG, weights
 from tests.unheard import unheard_commits
 
 ROWS = "".join(json.dumps({"instruction": f"{n} + 1", "output": str(n + 1)}) + "\n" for n in range(3))

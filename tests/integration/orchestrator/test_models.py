@@ -12,25 +12,7 @@ import pytest
 from orchestrator.domain.model import ModelVersion
 from shared.contracts.models import ModelPurpose
 from tests.integration.orchestrator.registry import Registry, problem_of, running_registry
-
-Files = dict[str, bytes]
-
-
-def weights(header: Any = None, data: bytes = bytes(24)) -> bytes:
-    """A safetensors file; six floats unless told otherwise."""
-    if header is None:
-        header = {"a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, "__metadata__": {"format": "pt"}}
-    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(raw)) + raw + data
-
-
-CONFIG = json.dumps({"model_type": "llama", "hidden_size": 2}).encode()
-GOOD: Files = {
-    "config.json": CONFIG,
-    "model.safetensors": weights(),
-    "tokenizer.json": b"{}",
-    "tokenizer_config.json": json.dumps({"chat_template": "{{''.__class__}}"}).encode(),
-}
+from tests.model_folders import CONFIG, GOOD, Files, weights
 
 
 @pytest.fixture
@@ -106,6 +88,9 @@ REFUSED: list[tuple[Files, str]] = [
     ({"config.json": b"{nope"}, "not strict JSON"),
     ({"config.json": b'{"model_type": "a", "model_type": "b"}'}, "not strict JSON"),
     ({"tokenizer_config.json": b'{"auto_map": {}}'}, "asks for code"),
+    ({"tokenizer_config.json": b'{"chat_template": "{{\'\'.__class__}}"}'}, "Python's own objects"),
+    ({"tokenizer_config.json": b'{"chat_template": [{"name": "a", "template": "{{x.__init__}}"}]}'}, "own objects"),
+    ({"chat_template.jinja": b"{{ ''.__class__.__mro__ }}"}, "Python's own objects"),
     ({"tokenizer_config.json": b'{"vocab_file": "/etc/passwd"}'}, "outside the model folder"),
     ({"model.safetensors.index.json": b'{"weight_map": {"a": "../../etc/passwd"}}'}, "not uploaded"),
     ({"model.safetensors": b""}, "not a safetensors file"),
