@@ -10,8 +10,9 @@ os.environ.setdefault("DISABLE_VERSION_CHECK", "1")
 
 import datasets
 import transformers
-from llamafactory.train.rm.trainer import PairwiseTrainer
 from llamafactory.train.tuner import run_exp
+
+from services.training import value_heads
 
 _LOADED_BY_A_JOB = (
     "scipy.io",
@@ -29,11 +30,7 @@ for _kind in ("ImageTextToText", "Seq2SeqLM", "TextToWaveform"):
     list(getattr(transformers, f"AutoModelFor{_kind}")._model_mapping.keys())
 
 
-def _is_loaded_already(_trainer: PairwiseTrainer, _checkpoint: str, _model: object = None) -> None:
-    """Adapter and value head came from the checkpoint when the model was made; the trainer would not find them."""
-
-
-PairwiseTrainer._load_from_checkpoint = _is_loaded_already
+value_heads.install()
 datasets.disable_progress_bars()
 transformers.utils.logging.disable_progress_bar()
 # The trainer collects garbage before the first step: a third of a second, spent on what was imported here.

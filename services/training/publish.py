@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from shared.kit.artifacts import ArtifactStore
 TREE = "application/vnd.imts.tree+json"
 ADAPTER = "adapter"
 MODEL = "model"
-_ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "value_head.safetensors")
+_ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json")
+_HEAD = ("value_head.safetensors",)
 _TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "*.tiktoken", "special_tokens_map.json",
     "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model", "chat_template.jinja",
@@ -24,12 +26,20 @@ _MODEL_FILES = (
 )  # fmt: skip
 
 
-def publish(
-    store: ArtifactStore, output: Path, staging: Path, kind: FinetuningType, base_name: str, card: str
-) -> Artifact:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What of a training's output is its result."""
+
+    kind: FinetuningType
+    has_head: bool
+    """Whether its value head belongs to the model, or only helped to train it."""
+
+
+def publish(store: ArtifactStore, output: Path, staging: Path, made: Made, base_name: str, card: str) -> Artifact:
     """Store the adapter, or the whole model where its own weights were trained."""
-    is_adapter = kind.makes_adapter
-    stage_files(output, staging, _ADAPTER_FILES if is_adapter else _MODEL_FILES)
+    is_adapter = made.kind.makes_adapter
+    files = _ADAPTER_FILES if is_adapter else _MODEL_FILES
+    stage_files(output, staging, files + _HEAD if made.has_head else files)
     if is_adapter:
         _make_portable(staging / "adapter_config.json", base_name)
     write_card(staging, card)

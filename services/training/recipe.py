@@ -115,15 +115,12 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
     arguments |= weight_arguments(spec)
     arguments |= objective_arguments(spec)
     arguments |= row_arguments(spec)
-    return _with_evaluation(_with_adapter(arguments, spec, inputs, places), spec, inputs)
+    return _with_evaluation(_with_adapter(arguments, spec, inputs), spec, inputs)
 
 
-def _with_adapter(arguments: EngineArguments, spec: TrainingSpec, inputs: Inputs, places: Places) -> EngineArguments:
+def _with_adapter(arguments: EngineArguments, spec: TrainingSpec, inputs: Inputs) -> EngineArguments:
     """An adapter that came with the model is trained on; what is learnt is measured against the two together."""
-    if spec.stage.has_value_head and places.checkpoint is not None:
-        # The trainer cannot look into a model with a value head: it is loaded as it was saved.
-        arguments["adapter_name_or_path"] = str(places.checkpoint)
-    elif inputs.adapter is not None:
+    if inputs.adapter is not None:
         arguments["adapter_name_or_path"] = str(inputs.adapter)
         if needs_reference(spec):
             # Without this the reference is the base alone, and all that the adapter learnt before counts as drift.

@@ -15,7 +15,7 @@ from services.training.crew import Crew
 from services.training.devices import fit_threads, machine
 from services.training.llama_factory import run_exp
 from services.training.pissa import to_plain_lora
-from services.training.publish import publish
+from services.training.publish import Made, publish
 from services.training.recipe import Inputs, Places, Unsupported, engine_arguments
 from services.training.recovery import SET_ASIDE, Recovery, is_recoverable, unwound
 from services.training.weights import Weights, weights_of
@@ -52,7 +52,8 @@ def train(attempt: Attempt) -> Result:
             source = to_plain_lora(source, attempt.work / PISSA, attempt.scratch / "plain")
         name, kind = _name(spec, base), spec.finetuning_type
         card = made_card(attempt, name, "training", ADAPTER if kind.makes_adapter else MODEL, figures)
-        artifact = publish(attempt.store, source, attempt.scratch / "published", kind, base.name, card)
+        made = Made(kind, spec.stage.has_value_head)
+        artifact = publish(attempt.store, source, attempt.scratch / "published", made, base.name, card)
         return _result(spec, base, artifact, weights, figures)
     except TrainingHalted:
         return Result.of_control(attempt.control() or Control.PREEMPT)

@@ -9,6 +9,9 @@ from pathlib import Path
 from shared.contracts.failures import Reason
 from shared.worker.attempt import UserFault
 
+_HEAD = "value_head.safetensors"
+"""Of a reward model: no weight of the model itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -21,7 +24,7 @@ class Weights:
 
 def weights_of(model: Path) -> Weights:
     """UserFault when the folder lacks what training needs."""
-    files = sorted(model.glob("*.safetensors"))
+    files = sorted(file for file in model.glob("*.safetensors") if file.name != _HEAD)
     if not files or not (model / "config.json").is_file():
         raise UserFault(Reason.MODEL_MISSING, "the model's folder has no config.json or no safetensors weights")
     return Weights(sum(file.stat().st_size for file in files), sum(_parameters(file) for file in files))

@@ -53,8 +53,6 @@ class Scheduler(StrEnum):
 
 
 _PREFERENCES = (Stage.DPO, Stage.KTO)
-_METHODS_OF_RM = (FinetuningType.LORA,)
-"""The trainer goes on from a checkpoint of a value head with these only."""
 
 
 def _only(decider: str, fitting: Sequence[str], *options: str) -> dict[str, tuple[str, Sequence[str]]]:
@@ -113,13 +111,6 @@ class Essentials(DataOptions):
     """Name of the model this job makes a version of; `<model>-<stage>-<finetuningType>` when absent."""
     max_retries: Annotated[Int, Field(ge=0, le=20)] = 2
     """New attempts after failures that are not the user's."""
-
-    @field_validator("finetuning_type")
-    @classmethod
-    def _method_can_resume(cls, value: FinetuningType, info: ValidationInfo) -> FinetuningType:
-        if info.data.get("stage") is Stage.RM and value not in _METHODS_OF_RM:
-            raise ValueError("stage rm trains lora only: with another method it could not go on from a checkpoint")
-        return value
 
     @field_validator("eval_steps")
     @classmethod

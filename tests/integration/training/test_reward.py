@@ -1,12 +1,14 @@
 """Stage rm: a model that puts a number to an answer, made of pairs of which one answer is wanted."""
 
+import json
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from services.training.checkpoints import fault_of, folders
@@ -77,6 +79,30 @@ def test_an_interrupted_reward_model_goes_on_bit_for_bit(
     assert resumed.told("training_rewound")[0]["to_step"] >= 10
     assert {**cut.losses(), **resumed.losses()} == reward.losses()
     assert resumed.result.artifacts == reward.result.artifacts
+
+
+def _shares_its_embedding(folder: Path) -> None:
+    """As small models do: their output layer is their embedding."""
+    weights = load_file(folder / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": True}))
+
+
+@pytest.mark.parametrize("kind", ["full", "freeze", "oft"])
+def test_a_reward_model_of_every_method_goes_on_bit_for_bit(laboratory: Laboratory, kind: str) -> None:
+    base = laboratory.variant(_shares_its_embedding) if kind == "full" else laboratory.base()
+    spec = {**REWARD, "finetuningType": kind, "maxSteps": 12, "saveSteps": 5, "learningRate": 0.002}
+    straight = succeeded(laboratory.train(spec, rows=PREFERENCES, base=base))
+    cut = laboratory.begin(spec, rows=PREFERENCES, base=base)
+    laboratory.signal(cut, signal.SIGTERM, after_step=5, control=Control.PAUSE)
+    resumed = succeeded(laboratory.train(spec, after=cut, cause=AttemptCause.RESUME, rows=PREFERENCES, base=base))
+    assert resumed.told("training_rewound")[0]["to_step"] >= 5
+    assert {**cut.losses(), **resumed.losses()} == straight.losses()
+    assert resumed.result.artifacts == straight.result.artifacts
+    published = laboratory.store.materialise(resumed.result.artifacts[0].sha256)
+    assert (published / "value_head.safetensors").is_file()
 
 
 def test_a_reward_model_is_made_of_an_sft_adapter_and_trained_on(laboratory: Laboratory, whole: Run) -> None:

@@ -19,7 +19,7 @@ NAMES = {"modelName": "users-model", "dataset": "users-data", "outputName": "use
 INPUTS = Inputs(model=Path("/srv/model"), model_bytes=1000, template="chatml", data=Path("/srv/data"))
 PLACES = Places(output=Path("/srv/output"), cache=Path("/srv/cache"))
 SWEEP: dict[str, tuple[Any, ...]] = {
-    "stage": ("sft", "pt", "dpo", "kto"),
+    "stage": ("sft", "pt", "dpo", "kto", "rm"),
     "finetuningType": ("lora", "oft", "freeze", "full"),
     "maxSteps": (None, 7),
     "saveSteps": (None, 3),
@@ -92,13 +92,6 @@ def test_a_checkpoint_is_named_and_never_searched_for() -> None:
     assert resumed["resume_from_checkpoint"] == "/srv/output/checkpoint-4"
 
 
-def test_a_value_head_goes_on_from_the_adapter_of_its_checkpoint() -> None:
-    checkpoint = Path("/srv/output/checkpoint-4")
-    resumed = arguments(places=Places(PLACES.output, PLACES.cache, checkpoint), stage="rm")
-    assert resumed["adapter_name_or_path"] == resumed["resume_from_checkpoint"] == str(checkpoint)
-    assert arguments(stage="rm")["adapter_name_or_path"] == "/srv/adapter"
-
-
 def test_without_save_steps_the_trainer_times_no_checkpoint() -> None:
     assert arguments()["save_steps"] == NEVER
     assert arguments(saveSteps=5)["save_steps"] == 5
@@ -123,7 +116,6 @@ def test_evaluation_needs_held_out_rows_and_happens_ten_times_unless_said() -> N
         ({"finetuningType": "lora", "oftRank": 4}, "oftRank"),
         ({"stage": "dpo", "pissaInit": True}, "pissaInit"),
         ({"stage": "rm", "pissaInit": True}, "pissaInit"),
-        ({"stage": "rm", "finetuningType": "full"}, "finetuningType"),
         ({"stage": "rm", "prefBeta": 0.3}, "prefBeta"),
         ({"useRslora": True, "pissaInit": True}, "pissaInit"),
         ({"quantizationBit": 4, "pissaInit": True}, "quantizationBit"),
