@@ -8,6 +8,7 @@ import typer
 from imts.cli.connecting import connect
 from imts.cli.jobs import show_job
 from imts.cli.output import AsJson, print_json, print_table, shown
+from imts.client.models import left_out
 from shared.contracts.jobs import Phase
 from shared.contracts.models import ModelView
 
@@ -57,13 +58,18 @@ def make_tiny(
 @models.command("import")
 def import_folder(
     name: str,
-    folder: Annotated[Path, typer.Argument(help="Holds config.json, tokenizer and safetensors weights.")],
-    template: Annotated[str, typer.Option(help="LLaMA-Factory chat template.")] = "default",
+    folder: Annotated[Path, typer.Argument(help="A model's folder, or a checkpoint of a trainer elsewhere.")],
+    template: Annotated[
+        str | None, typer.Option(help="LLaMA-Factory chat template; an adapter has its base's.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="The registered version that an adapter goes on.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Upload a model folder as a new version of a model."""
+    """Upload weights as a new version of a model: safetensors, whole or an adapter's; a trainer's state stays here."""
     with connect() as client:
-        _show(client.models.import_folder(name, folder, template), as_json=as_json)
+        if folder.is_dir() and (rest := left_out(folder)):
+            typer.echo(f"left out, as only weights are taken: {', '.join(rest)}", err=True)
+        _show(client.models.import_folder(name, folder, template, base), as_json=as_json)
 
 
 @models.command("list")

@@ -11,7 +11,7 @@ from orchestrator.api.pagination import PageSize
 from orchestrator.dependencies import CallerDep, IdempotencyKeyHeader, IntakeDep, ModelIntakeDep, Project, Units
 from orchestrator.domain.model import ModelVersion
 from orchestrator.domain.submission import make_tiny_submission
-from orchestrator.operations.models import ModelFile
+from orchestrator.operations.models import Import, ModelFile
 from orchestrator.operations.requester import Requester
 from shared.contracts.base import Name, Reference
 from shared.contracts.jobs import JobView
@@ -25,12 +25,15 @@ Cursor = Annotated[str | None, Query(pattern=r"^mdl-[0-9a-z]{26}$", description=
 
 
 class ModelForm(BaseModel):
-    """A multipart upload of the files of one model folder: config, tokenizer, safetensors weights."""
+    """A multipart upload of the files of one folder: config, tokenizer, safetensors weights; or of an adapter's."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Name
-    template: Template = "default"
+    template: Template | None = None
+    """`default` when absent; of an adapter, its base's."""
+    base: Reference | None = None
+    """The version that the files, an adapter's, go on."""
     files: list[UploadFile]
 
 
@@ -51,10 +54,10 @@ async def import_model(
     response: Response,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> ModelView:
-    """Import a model folder; code, pickles and damaged weights are refused."""
+    """Import a model's or adapter's folder; code, pickles, a trainer's state and damaged weights are refused."""
     files = [ModelFile(file.filename or "", file.file) for file in form.files]
     requester = Requester(caller.name, idempotency_key=idempotency_key)
-    created = await in_thread(intake.add, form.name, form.template, files, requester)
+    created = await in_thread(intake.add, Import(form.name, form.template, form.base), files, requester)
     mark_created(response, f"/api/models/{created.thing.model_id}", is_replay=created.is_replay)
     return view_of(created.thing)
 

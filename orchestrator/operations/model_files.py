@@ -1,22 +1,24 @@
 """What a model folder may hold, and the checks on each of its files."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestrator.domain.weights import count_parameters
+from orchestrator.operations.tensor_headers import TensorHeader, read_header
 from shared.kit.body import parse_json
 from shared.kit.errors import InvalidRequest
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _ALLOWED = re.compile(
     r"(.+\.safetensors|.+\.safetensors\.index\.json"
-    r"|((generation|tokenizer|preprocessor|processor|video_preprocessor)_)?config\.json"
+    r"|((adapter|generation|tokenizer|preprocessor|processor|video_preprocessor)_)?config\.json"
     r"|tokenizer\.json|tokenizer\.model|spiece\.model"
     r"|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)"
     r"|README\.md|LICENSE(\.\w+)?|NOTICE(\.\w+)?)"
+)
+_STATE = re.compile(
+    r".+\.(pt|pth|bin|pkl|pickle|ckpt)|trainer_state\.json|trainer_log\.jsonl|training_args\.\w+|\w+_results\.json"
 )
 _CODE_KEYS = frozenset({"auto_map", "trust_remote_code", "custom_pipelines"})
 _FILE_KEYS = frozenset({"tokenizer_file", "vocab_file", "merges_file", "spm_file", "sp_model_file"})
@@ -38,6 +40,12 @@ def check_file_name(name: str) -> str:
             "files: send files with plain names, without folders, links or unusual characters",
             param="files", code="invalid_model",
         )  # fmt: skip
+    if _STATE.fullmatch(name):
+        refuse(
+            name,
+            "is a trainer's state or a pickle; leave it out: weights are taken as safetensors, never pickles, and a "
+            "training on them begins with a fresh optimizer",
+        )
     if not _ALLOWED.fullmatch(name):
         refuse(name, "is no part of a model that we take; leave it out (weights must be .safetensors, never pickles)")
     return name
@@ -46,6 +54,8 @@ def check_file_name(name: str) -> str:
 def check_folder(folder: Path) -> int:
     """Check every file against the others; answers the number of parameters."""
     names = {path.name for path in folder.iterdir()}
+    if "adapter_config.json" in names:
+        refuse("adapter_config.json", "makes this an adapter; say the version it goes on as base")
     if "config.json" not in names:
         refuse("config.json", "is missing; it says what the model is")
     weights = sorted(name for name in names if name.endswith(".safetensors"))
@@ -53,7 +63,7 @@ def check_folder(folder: Path) -> int:
         refuse("*.safetensors", "is missing; convert other weights to safetensors first")
     for name in sorted(names - set(weights)):
         _check_text(folder / name, names)
-    return sum(_parameters(folder / name) for name in weights)
+    return sum(header_of(folder / name).parameters for name in weights)
 
 
 def _check_text(path: Path, names: set[str]) -> None:
@@ -64,7 +74,7 @@ def _check_text(path: Path, names: set[str]) -> None:
         _check_template(path.name, path.read_text(errors="replace"))
     if is_table:
         return
-    content = _json(path)
+    content = json_of(path)
     if path.name == "config.json" and not isinstance(content.get("model_type"), str):
         refuse(path.name, "has no model_type")
     if path.name.endswith(".index.json"):
@@ -88,7 +98,8 @@ def _check_template(name: str, value: Any) -> None:
             refuse(name, "has a chat template that reaches into Python's own objects; remove it")
 
 
-def _json(path: Path) -> dict[str, Any]:
+def json_of(path: Path) -> dict[str, Any]:
+    """A file that is one JSON object, strictly read."""
     try:
         content = parse_json(path.read_bytes())
     except InvalidRequest:
@@ -121,26 +132,10 @@ def _check_entry(name: str, key: str, value: Any) -> None:
         refuse(name, f"names a file outside the model folder in {key}; remove that key")
 
 
-def _parameters(path: Path) -> int:
-    """The numbers in one safetensors file whose header is sound."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if size < 8 or not 2 <= length <= min(_MAX_JSON, size - 8):
-            refuse(path.name, "is not a safetensors file, or was cut off")
-        raw = stream.read(length)
+def header_of(path: Path) -> TensorHeader:
+    """The header of a safetensors file that is sound."""
     try:
-        header = json.loads(raw.decode(), object_pairs_hook=_once)
-        if not isinstance(header, Mapping):
-            refuse(path.name, "has a header that is not a JSON object")
-        return count_parameters(header, size - 8 - length)
-    except (ValueError, RecursionError) as fault:
-        why = str(fault) if type(fault) is ValueError else "its header is not JSON"
-        refuse(path.name, f"is damaged: {why}")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("its header names something twice")
-    return found
+        with path.open("rb") as stream:
+            return read_header(stream, path.stat().st_size)
+    except ValueError as fault:
+        refuse(path.name, str(fault))

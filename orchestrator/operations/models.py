@@ -4,19 +4,22 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from orchestrator.domain.idempotency import request_hash
 from orchestrator.domain.model import ModelVersion
 from orchestrator.domain.ports import UnitOfWork, UnitsOfWork
 from orchestrator.domain.reference import check_name
 from orchestrator.domain.registration import told_model
+from orchestrator.operations.adapter_files import VALUE_HEAD, check_adapter, tensors_of
 from orchestrator.operations.model_files import check_file_name, check_folder, refuse
 from orchestrator.operations.requester import Created, Made, Requester, find_made, make_once
 from orchestrator.operations.scratch import Scratch
 from shared.contracts.base import JsonObject
+from shared.contracts.models import ModelPurpose
 from shared.kit.artifacts import ArtifactStore
 from shared.kit.clock import Clock
+from shared.kit.errors import InvalidRequest
 from shared.kit.files import sha256_of_stream
 
 
@@ -28,6 +31,16 @@ class ModelFile:
     content: IO[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What a user asks of an upload; `base` is the version that an adapter goes on."""
+
+    name: str
+    template: str | None = None
+    """The base's when absent, or `default`."""
+    base: str | None = None
+
+
 class ModelIntake:
     """Takes model folders in. Blocking."""
 
@@ -37,43 +50,65 @@ class ModelIntake:
         self._store = store
         self._scratch = scratch
 
-    def add(self, name: str, template: str, files: Sequence[ModelFile], requester: Requester) -> Created[ModelVersion]:
+    def add(self, asked: Import, files: Sequence[ModelFile], requester: Requester) -> Created[ModelVersion]:
         """Check the files, store them as one folder, and number it; the same files keep their number."""
-        check_name(name)
+        check_name(asked.name)
         digest = ""
         if requester.idempotency_key is not None:
-            digest = _request_hash(name, template, files)
+            digest = _request_hash(asked, files)
             key = requester.key_for(digest)
             known = self._units.read(lambda uow: find_made(uow, key, _find))
             if known is not None:
                 return known
-        with self._scratch.room() as room:
-            _lay_out(files, room)
-            parameters = check_folder(room)
-            blob = self._store.put_tree(room)
+        taken = self._take_in(asked, files)
 
         def number(uow: UnitOfWork) -> Made[ModelVersion]:
-            added = uow.models.add_version(
-                name=name, base=blob.sha256, adapter=None, template=template, parameters=parameters,
-                base_model=None, job_id=None,
-            )  # fmt: skip
+            added = uow.models.add_version(**taken)
             subject = f"model:{added.model.model_id}"
             return Made(added.model, subject, "import_model", told_model(added.model) if added.is_new else None)
 
         return make_once(self._units, requester, digest, self._clock.now(), _find, number)
+
+    def _take_in(self, asked: Import, files: Sequence[ModelFile]) -> dict[str, Any]:
+        """Check and store; answers what the registry is to know of the version."""
+        base = None if asked.base is None else self._base(asked.base)
+        with self._scratch.room() as room:
+            _lay_out(files, room)
+            found = {"name": asked.name, "job_id": None, "template": asked.template or "default"}
+            if base is None:
+                parameters = check_folder(room)
+                stored = self._store.put_tree(room).sha256
+                return {**found, "base": stored, "adapter": None, "parameters": parameters, "base_model": None}
+            check_adapter(room, tensors_of(self._store, base.base), base.name)
+            purpose = ModelPurpose.REWARD if (room / VALUE_HEAD).exists() else ModelPurpose.CHAT
+            return {
+                **found, "template": asked.template or base.template, "base": base.base, "purpose": purpose,
+                "adapter": self._store.put_tree(room).sha256, "parameters": base.parameters,
+                "base_model": base.reference,
+            }  # fmt: skip
+
+    def _base(self, reference: str) -> ModelVersion:
+        base = self._units.read(lambda uow: uow.models.require(reference, "base"))
+        if base.adapter is not None:
+            raise InvalidRequest(
+                f"base: {base.reference} is an adapter itself; name the version that it was trained from, or merge it",
+                param="base", code="base_is_an_adapter",
+            )  # fmt: skip
+        return base
 
 
 def _find(uow: UnitOfWork, model_id: str) -> ModelVersion:
     return uow.models.require(model_id)
 
 
-def _request_hash(name: str, template: str, files: Sequence[ModelFile]) -> str:
+def _request_hash(asked: Import, files: Sequence[ModelFile]) -> str:
     """The files as they were sent, in whatever order."""
     sent: JsonObject = {}
     for file in files:
         file.content.seek(0)
         sent[file.name] = sha256_of_stream(file.content)
-    return request_hash("model", "", {"name": name, "template": template, "files": sent})
+    told: JsonObject = {"name": asked.name, "template": asked.template or "default", "files": sent}
+    return request_hash("model", "", told if asked.base is None else {**told, "base": asked.base})
 
 
 def _lay_out(files: Sequence[ModelFile], folder: Path) -> None:

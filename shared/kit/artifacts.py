@@ -6,6 +6,7 @@ import secrets
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import fsspec
 
@@ -92,6 +93,14 @@ class ArtifactStore:
     def read_bytes(self, sha256: str) -> bytes:
         """A whole blob; NotFound when the store does not hold it."""
         return self.local_path(sha256).read_bytes()
+
+    def open(self, sha256: str) -> IO[bytes]:
+        """A blob to read parts of, from where it lies: a remote one is not fetched, and not checked."""
+        try:
+            stream: IO[bytes] = self._fs.open(self._key(sha256), "rb")
+        except FileNotFoundError:
+            raise NotFound(f"artifact {sha256} is not in the store", code="artifact_not_found") from None
+        return stream
 
     def local_path(self, sha256: str) -> Path:
         """A path on this machine to read the blob from; fetched and checked first when the store is remote."""

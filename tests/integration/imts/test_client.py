@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from imts.client import Client, ClientError, ImtsApiError, ServerUnreachable
+from imts.client.models import left_out
 from shared.contracts.training import TrainingSpec
 from shared.contracts.work import Artifact
 from tests.integration.imts.fake_server import JOB_ID, NOW, FakeServer, closed_url, in_turn, job_view, problem
@@ -92,6 +93,29 @@ def test_a_model_folder_travels_without_links_and_subfolders(
     assert b"config.json" in server.asked[0].body
     assert b"passwd" not in server.asked[0].body
     assert b"checkpoint-1" not in server.asked[0].body
+
+
+def test_of_a_checkpoint_the_weights_travel_and_the_trainers_state_stays(
+    server: FakeServer, client: Client, tmp_path: Path
+) -> None:
+    for name in (
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "optimizer.pt",
+        "tokenizer.json",
+        "trainer_state.json",
+    ):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ClientError, match="holds an adapter"):
+        client.models.import_folder("mine", tmp_path)
+    server.answers["POST", "/api/models"] = 422, problem("invalid_model", "not these", "files")
+    with pytest.raises(ImtsApiError, match="not these"):
+        client.models.import_folder("mine", tmp_path, base="tiny")
+    (sent,) = server.asked
+    assert b'name="base"\r\n\r\ntiny\r\n' in sent.body
+    assert b"adapter_model.safetensors" in sent.body
+    assert left_out(tmp_path) == ["optimizer.pt", "tokenizer.json", "trainer_state.json"]
+    assert not any(name.encode() in sent.body for name in left_out(tmp_path))
 
 
 def test_a_folder_without_config_is_refused_before_anything_is_sent(client: Client, tmp_path: Path) -> None:

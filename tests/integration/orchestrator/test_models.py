@@ -71,7 +71,7 @@ REFUSED: list[tuple[Files, str]] = [
     ({"rng_state.pth": b""}, "never pickles"),
     ({"weights.pkl": b""}, "never pickles"),
     ({"modeling_evil.py": b"import os"}, "is no part of a model"),
-    ({"adapter_config.json": b"{}"}, "is no part of a model"),
+    ({"adapter_config.json": b"{}"}, "say the version it goes on"),
     ({"../config.json": b"{}"}, "plain names"),
     ({"sub/config.json": b"{}"}, "plain names"),
     ({"sub\\config.json": b"{}"}, "plain names"),
