@@ -7,7 +7,8 @@ import typer
 
 from imts.cli.connecting import connect
 from imts.cli.jobs import show_job
-from imts.cli.output import AsJson, print_json, print_table, shown
+from imts.cli.output import AsJson, print_json, print_json_object, print_table, shown
+from imts.client.errors import ClientError
 from imts.client.models import left_out
 from shared.contracts.jobs import Phase
 from shared.contracts.models import ModelView
@@ -85,3 +86,36 @@ def list_all(limit: int = 50, as_json: AsJson = False) -> None:
         for item in page.data
     ]
     print_table(("name", "version", "purpose", "trained from", "parameters", "made"), rows)
+
+
+@models.command("exports")
+def list_exports(
+    model: str,
+    get: Annotated[str | None, typer.Option(metavar="FILE", help="Fetch this file, the newest of its name.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Where to; its own name here if absent.")] = None,
+    limit: int = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List what a model version exists as (GGUF files, servers, merges), or fetch a file."""
+    with connect() as client:
+        page = client.models.exports(model, limit=limit)
+        files = [(made, file) for made in page.data for file in made.files]
+        if get is not None:
+            wanted = next((file for _, file in files if file.name == get), None)
+            if wanted is None:
+                names = ", ".join(sorted({file.name for _, file in files})) or "none"
+                raise ClientError(f"{model} has no exported file {get!r}; it has {names}")
+            path = client.models.fetch(wanted, to or Path(Path(get).name))
+            print_json_object({"path": str(path)}) if as_json else print(path)
+            return
+    if as_json:
+        print_json(page)
+        return
+    rows = [
+        (made.operation, made.quantization, file.name, file.size_bytes, file.sha256, made.target, made.job_id)
+        for made, file in files
+    ]
+    others = [
+        (made.operation, None, made.model, None, None, made.target, made.job_id) for made in page.data if not made.files
+    ]
+    print_table(("operation", "quantization", "made", "bytes", "sha256", "target", "job"), [*rows, *others])

@@ -1,10 +1,14 @@
 """Models, from the client's side."""
 
+import hashlib
+import os
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from imts.client.errors import ClientError
 from imts.client.transport import Transport
+from shared.contracts.exports import ExportedFile, ModelExportPage
 from shared.contracts.jobs import JobView
 from shared.contracts.models import ModelPage, ModelView
 
@@ -65,3 +69,22 @@ class Models:
     def get(self, reference: str) -> ModelView:
         """One version: `name`, `name@2`, or an id."""
         return self._transport.get(f"/api/models/{reference}", ModelView)
+
+    def exports(self, reference: str, *, limit: int = 50, cursor: str | None = None) -> ModelExportPage:
+        """What a version exists as: a page of the exports that succeeded, newest first."""
+        path = f"/api/models/{reference}/exports"
+        return self._transport.get(path, ModelExportPage, {"limit": limit, "cursor": cursor})
+
+    def fetch(self, file: ExportedFile, target: Path) -> Path:
+        """Write an exported file to `target`; its hash is checked before it appears there."""
+        scratch = target.with_name(f".{target.name}.unchecked")
+        try:
+            way, _, query = file.download.partition("?")
+            self._transport.download(way, scratch, dict(parse_qsl(query)))
+            with scratch.open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
+                    raise ClientError(f"{file.name} came with other bytes than its hash says; fetch it again")
+            os.replace(scratch, target)
+        finally:
+            scratch.unlink(missing_ok=True)
+        return target

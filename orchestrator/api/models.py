@@ -8,12 +8,14 @@ from pydantic import BaseModel, ConfigDict
 from orchestrator.api.created import mark_created
 from orchestrator.api.job_views import answer
 from orchestrator.api.pagination import PageSize
-from orchestrator.dependencies import CallerDep, IdempotencyKeyHeader, IntakeDep, ModelIntakeDep, Project, Units
+from orchestrator.dependencies import CallerDep, IdempotencyKeyHeader, IntakeDep, ModelIntakeDep, Project, Store, Units
 from orchestrator.domain.model import ModelVersion
 from orchestrator.domain.submission import make_tiny_submission
+from orchestrator.operations.exported import exports_of
 from orchestrator.operations.models import Import, ModelFile
 from orchestrator.operations.requester import Requester
 from shared.contracts.base import Name, Reference
+from shared.contracts.exports import ModelExportPage
 from shared.contracts.jobs import JobView
 from shared.contracts.models import MakeTinySpec, ModelPage, ModelView, Template
 from shared.kit.application import api_router
@@ -21,6 +23,7 @@ from shared.kit.tasks import in_thread
 
 routes = api_router("/api/models", "models")
 
+JobCursor = Annotated[str | None, Query(pattern=r"^job-[0-9a-z]{26}$", description="`nextCursor` of the page before")]
 Cursor = Annotated[str | None, Query(pattern=r"^mdl-[0-9a-z]{26}$", description="`nextCursor` of the page before")]
 
 
@@ -91,3 +94,13 @@ def list_models(units: Units, cursor: Cursor = None, limit: PageSize = 50) -> Mo
 def get_model(reference: Reference, units: Units) -> ModelView:
     """By `name` (its newest version), `name@2` or id."""
     return view_of(units.read(lambda uow: uow.models.require(reference, "reference")))
+
+
+@routes.get("/{reference}/exports")
+def list_exports(
+    reference: Reference, units: Units, store: Store, cursor: JobCursor = None, limit: PageSize = 50
+) -> ModelExportPage:
+    """What a version exists as: GGUF files with quantization, bytes and hash, servers it was sent to, merges."""
+    found = exports_of(units, store, reference, cursor, limit + 1)
+    shown, has_more = found[:limit], len(found) > limit
+    return ModelExportPage(data=shown, has_more=has_more, next_cursor=shown[-1].job_id if has_more else None)

@@ -39,6 +39,8 @@ class JobFilter:
     phase: Phase | None = None
     project: str | None = None
     sweep: str | None = None
+    model_id: str | None = None
+    """Of a version among their inputs."""
 
 
 @dataclass(frozen=True, slots=True)

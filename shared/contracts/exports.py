@@ -1,13 +1,14 @@
 """What a user asks of an export job: a model merged, or written in another format."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
-from shared.contracts.base import Int, Name, Number, Reference
+from shared.contracts.base import Contract, Int, JobId, Name, Number, Reference, Sha256
 from shared.contracts.scheduling import Scheduling
 
 
@@ -105,3 +106,37 @@ class ExportSpec(Scheduling):
         if value is None and info.data.get("operation") is Operation.OLLAMA:
             raise ValueError("is required: name the Ollama server, as the operator calls it")
         return value
+
+
+class ExportedFile(Contract):
+    """One file that an export made."""
+
+    name: str
+    size_bytes: Int
+    sha256: Sha256
+    download: str
+    """Path of the file's bytes on this server."""
+
+
+class ModelExport(Contract):
+    """What one export job made of a model version."""
+
+    job_id: JobId
+    operation: Operation
+    quantization: Quantization | None = None
+    """Asked for; `types` says what each matrix was stored as."""
+    types: dict[str, int] = {}
+    target: str | None = None
+    """Where else it went: the server outside, as the operator calls it."""
+    model: str | None = None
+    """Reference of the version that a merge made."""
+    files: list[ExportedFile] = []
+    ended_at: datetime | None = None
+
+
+class ModelExportPage(Contract):
+    """A page of a version's exports, newest first."""
+
+    data: list[ModelExport]
+    has_more: bool
+    next_cursor: str | None = None

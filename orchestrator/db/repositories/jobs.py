@@ -6,7 +6,7 @@ from itertools import islice
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Row, Text, and_, bindparam, func, insert, or_, select, type_coerce, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -89,6 +89,9 @@ class SqlJobs:
         ):  # fmt: skip
             if value is not None:
                 query = query.where(column == value)
+        if wanted.model_id is not None:
+            # An id is in no other text of the inputs. It has no index: such a list names a kind that has few jobs.
+            query = query.where(type_coerce(_JOBS.inputs, Text).contains(wanted.model_id, autoescape=True))
         if before is not None:
             query = query.where(_JOBS.job_id < before)
         return [job_of(row) for row in self._session.execute(query)]
