@@ -21,11 +21,16 @@ class PlanningPeer(Protocol):
 
 
 def duration_of(plan: TrainingPlan, spec: TrainingSpec, base: str, ended: Sequence[Job]) -> Duration | None:
-    """By trainings of the same base and method, or else by the others', in proportion to their weights."""
+    """By trainings of the same base and method, or else by the others', in proportion to their weights.
+
+    Only those count that as many processes shared in the same way.
+    """
     if plan.tokens is None or not plan.rows:
         return None
     epochs = plan.steps * spec.batch_size * spec.gradient_accumulation_steps / plan.rows
     method = spec.finetuning_type.value
+    together = spec.parallel.model_dump(mode="json", by_alias=True) if spec.parallel else None
+    ended = [job for job in ended if job.spec.get("parallel") == together]
     alike = [job for job in ended if _base_of(job) == base and job.spec.get("finetuningType", "lora") == method]
     speeds = [speed for job in alike[:_MOST] if (speed := _speed_of(job))]
     basis = f"{len(speeds)} trainings of this model by {method}"

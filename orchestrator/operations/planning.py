@@ -34,7 +34,9 @@ class PlanDesk:
             return self._intake.acceptance(uow).resolve(submission), uow.jobs.page(wanted, None, _ENDED)
 
         inputs, ended = await in_thread(self._units.read, look)
-        plan = await self._ask(PlanCall(spec=submission.spec, datasets=inputs.datasets, models=inputs.models))
+        plan = await self._ask(
+            PlanCall(spec=submission.spec, datasets=inputs.datasets, models=inputs.models, gpus=spec.gpus)
+        )
         duration = duration_of(plan, spec, inputs.models["base"].base, ended)
         return plan.model_copy(update={"duration": duration})
 

@@ -1,6 +1,6 @@
 """The allow-list: every argument of LLaMA-Factory's `run_exp` that this service ever sets."""
 
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 
 class EngineArguments(TypedDict, total=False):
@@ -70,6 +70,11 @@ class EngineArguments(TypedDict, total=False):
     eval_strategy: str
     eval_steps: float
     dataloader_pin_memory: bool
+    ddp_backend: str
+    ddp_timeout: int
+    deepspeed: dict[str, Any]
+    fsdp: str
+    fsdp_config: dict[str, Any]
     report_to: str
     disable_tqdm: bool
     plot_loss: bool

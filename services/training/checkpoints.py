@@ -13,6 +13,8 @@ from shared.kit.files import fsync, sha256_of, write_atomic
 MANIFEST = "imts-manifest.json"
 REQUIRED = frozenset({"trainer_state.json", "optimizer.pt", "scheduler.pt"})
 """The trainer resumes silently wrong without these, or without a random state."""
+_OPTIMIZERS_OF_OTHERS = ("optimizer.bin", "optimizer_0/", "global_step")
+"""What several processes that share out the optimizer's state write instead."""
 _FIGURES = {"train_loss": "loss", "val_loss": "eval_loss", "learning_rate": "learning_rate"}
 _FOLDER = re.compile(r"^checkpoint-([0-9]+)$")
 
@@ -77,6 +79,8 @@ def fault_of(path: Path, step: int) -> str | None:
         if manifest["step"] != step:
             return "its manifest is of another step"
         missing = REQUIRED - files.keys()
+        if any(name.startswith(_OPTIMIZERS_OF_OTHERS) for name in files):
+            missing -= {"optimizer.pt"}
         if missing or not any(name.startswith("rng_state") for name in files):
             return f"incomplete: {', '.join(sorted(missing)) or 'rng_state'}"
         for name, entry in files.items():

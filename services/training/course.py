@@ -1,7 +1,7 @@
 """How a run departs from its spec by now: what commands changed, kept for the attempts that follow."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
@@ -49,11 +49,17 @@ class Course:
         best = found.pop("best", None)
         return cls(path, learning_rates=rates, best=None if best is None else (best[0], best[1]), **found)
 
+    def refresh(self) -> None:
+        """Take over what another process has changed."""
+        newest = self.of(self.path.parent)
+        for each in fields(self):
+            setattr(self, each.name, getattr(newest, each.name))
+
     def save(self) -> None:
         """Make it last."""
-        fields = asdict(self)
-        del fields["path"]
-        write_atomic(self.path, json.dumps(fields))
+        kept = asdict(self)
+        del kept["path"]
+        write_atomic(self.path, json.dumps(kept))
 
     def adapted(self, arguments: EngineArguments) -> EngineArguments:
         """The engine's arguments as they are by now."""

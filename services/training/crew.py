@@ -18,6 +18,7 @@ from services.training.callbacks.watchdog import WatchdogCallback
 from services.training.course import Course
 from services.training.stepping import Stepping
 from services.training.weights import Weights
+from shared.contracts.base import JsonObject
 from shared.contracts.training import TrainingSpec
 from shared.worker.attempt import Attempt
 
@@ -28,13 +29,26 @@ class Crew:
     def __init__(self, attempt: Attempt, spec: TrainingSpec, course: Course, weights: Weights) -> None:
         self.spec = spec
         self.course = course
+        self.weights = weights
+        self.told: JsonObject | None = None
+        """The final figures, where other processes trained."""
+        self.began_elsewhere = False
         self.metrics = MetricsCallback(attempt, attempt.spec.models["base"].name, weights.parameters, course)
         self.commands = CommandCallback(attempt, course)
-        self.stepping = Stepping(attempt, course, spec.step_retries)
+        self.stepping = Stepping(attempt, course, 0 if spec.parallel else spec.step_retries)
         self._watchdog = WatchdogCallback(attempt, spec, course, self.stepping)
         self._control = ControlCallback()
         self._best = BestCallback(course)
         self._attempt = attempt
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the run has come as far as a step."""
+        return self.stepping.has_begun or self.began_elsewhere
+
+    def figures(self) -> JsonObject:
+        """The newest figures that say how the training went."""
+        return self.metrics.summary() if self.told is None else self.told
 
     def callbacks(self, beginning: Path) -> list[TrainerCallback]:
         """For one run of the trainer's loop; `beginning` is where PiSSA's first adapter is kept."""

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from services.training.arguments import EngineArguments
 from services.training.options import needs_reference, objective_arguments, row_arguments, weight_arguments
+from services.training.ranks.presets import strategy_arguments
+from shared.contracts.parallel import Strategy
 from shared.contracts.training import TrainingSpec
 from shared.contracts.tuning import Precision
 
@@ -27,6 +29,7 @@ class Machine:
     has_bf16: bool = False
     has_quantizer: bool = False
     """Whether bitsandbytes is there."""
+    has_deepspeed: bool = False
 
 
 class Unsupported(ValueError):
@@ -74,6 +77,7 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
     if spec.quantization_bit is not None and not machine.has_quantizer:
         raise Unsupported("quantizationBit needs bitsandbytes, which this worker has not; drop it")
     precision = precision_of(spec, machine)
+    rows, times = spec.own_batches
     arguments = EngineArguments(
         model_name_or_path=str(inputs.model),
         stage=spec.stage.value,
@@ -86,8 +90,8 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
         overwrite_cache=True,
         cache_dir=str(places.cache),
         output_dir=str(places.output),
-        per_device_train_batch_size=spec.batch_size,
-        gradient_accumulation_steps=spec.gradient_accumulation_steps,
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=times,
         disable_gradient_checkpointing=not _recomputes(spec, inputs),
         learning_rate=spec.learning_rate,
         lr_scheduler_type=spec.lr_scheduler_type.value,
@@ -112,10 +116,27 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
         arguments["max_steps"] = spec.max_steps
     if places.checkpoint is not None:
         arguments["resume_from_checkpoint"] = str(places.checkpoint)
+    arguments |= _parallel_arguments(spec, machine)
     arguments |= weight_arguments(spec)
     arguments |= objective_arguments(spec)
     arguments |= row_arguments(spec)
     return _with_evaluation(_with_adapter(arguments, spec, inputs), spec, inputs)
+
+
+def _parallel_arguments(spec: TrainingSpec, machine: Machine) -> EngineArguments:
+    """How several processes share the work; Unsupported when this machine cannot do it so."""
+    if spec.parallel is None:
+        return {}
+    strategy = spec.parallel.strategy
+    if strategy is Strategy.FSDP and not machine.has_gpu:
+        # On a CPU accelerate would say nothing and keep the whole model in each process.
+        raise Unsupported("parallel.strategy fsdp needs a GPU for each process: ask for gpus, or for ddp")
+    if strategy.zero_stage is not None and not machine.has_deepspeed:
+        raise Unsupported(
+            f"parallel.strategy {strategy} needs DeepSpeed, which this worker has not: install imts[deepspeed] there, "
+            "or ask for ddp"
+        )
+    return strategy_arguments(strategy, has_gpu=machine.has_gpu)
 
 
 def _with_adapter(arguments: EngineArguments, spec: TrainingSpec, inputs: Inputs) -> EngineArguments:
@@ -135,7 +156,7 @@ def _with_evaluation(arguments: EngineArguments, spec: TrainingSpec, inputs: Inp
     if not inputs.has_validation:
         return arguments
     arguments["eval_dataset"] = VALIDATION
-    arguments["per_device_eval_batch_size"] = spec.batch_size
+    arguments["per_device_eval_batch_size"] = arguments["per_device_train_batch_size"]
     arguments["eval_strategy"] = "steps"
     # Below 1 the trainer reads it as a share of the run.
     arguments["eval_steps"] = spec.eval_steps or 1 / EVALUATIONS_PER_RUN

@@ -26,7 +26,7 @@ def is_recoverable(fault: Exception, spec: TrainingSpec, course: Course, *, has_
     """Whether the same attempt may go on after this fault: it was asked for, or memory ran out in the middle of it."""
     if isinstance(fault, Struck | Restart | MemoryShort):
         return True
-    rows = course.batch_size or spec.batch_size
+    rows = course.batch_size or spec.own_batches[0]
     return spec.oom_recovery and has_begun and rows > 1 and recognise(faults_of(fault)) in OUT_OF_MEMORY
 
 
@@ -87,7 +87,7 @@ class Recovery:
 
     def _with_smaller_batches(self, safeguard: str, sign: str, evidence: dict[str, object]) -> Checkpoint | None:
         """Fewer rows at a time, as many more times: the same global batch."""
-        rows, times = self._course.shrink(self._spec.batch_size, self._spec.gradient_accumulation_steps)
+        rows, times = self._course.shrink(*self._spec.own_batches)
         self._course.save()
         found, to_step = self._look()
         told = {"safeguard": safeguard, "sign": sign, "step": to_step, "evidence": evidence, "to_step": to_step}

@@ -60,6 +60,10 @@ class Stepping:
             Trainer.training_step = plain
             self._batches.clear()
 
+    def forget(self) -> None:
+        """Let go of losses that nobody here will look at."""
+        self._losses.clear()
+
     def losses(self) -> list[tuple[int, float]]:
         """The loss of each step since the last call, its micro-batches added up; one wait for the device."""
         taken, self._losses = self._losses, []

@@ -16,6 +16,7 @@ from services.training.devices import fit_threads, machine
 from services.training.llama_factory import run_exp
 from services.training.pissa import to_plain_lora
 from services.training.publish import Made, publish
+from services.training.ranks.launch import train_together
 from services.training.recipe import Inputs, Places, Unsupported, engine_arguments
 from services.training.recovery import SET_ASIDE, Recovery, is_recoverable, unwound
 from services.training.weights import Weights, weights_of
@@ -73,7 +74,7 @@ def _through(attempt: Attempt, crew: Crew, weights: Weights) -> tuple[Path, Json
         places = Places(output, attempt.scratch / "cache", checkpoint.path if checkpoint else None)
         fault = _until_fault(checkpoint, attempt, crew, inputs, places)
         if fault is None:
-            return output, crew.metrics.summary()
+            return output, crew.figures()
         give_back_memory()
         checkpoint = recovery.after(fault)
     # The trainer would take one step too many when it resumes a finished run in the middle of an epoch.
@@ -131,7 +132,7 @@ def _until_fault(
     try:
         _run_from(checkpoint, attempt, crew, inputs, places)
     except (Struck, Restart, MemoryShort, MemoryError, RuntimeError, OSError) as fault:
-        if is_recoverable(fault, crew.spec, crew.course, has_begun=crew.stepping.has_begun):
+        if is_recoverable(fault, crew.spec, crew.course, has_begun=crew.has_begun):
             return unwound(fault)
         raise
     return None
@@ -151,13 +152,17 @@ def _run_from(checkpoint: Checkpoint | None, attempt: Attempt, crew: Crew, input
 
 def _run(attempt: Attempt, crew: Crew, inputs: Inputs, places: Places) -> None:
     """Let LLaMA-Factory train."""
+    found = machine(crew.spec, attempt.spec.resources.gpus)
     try:
-        arguments = engine_arguments(crew.spec, inputs, places, machine())
+        arguments = crew.course.adapted(engine_arguments(crew.spec, inputs, places, found))
     except Unsupported as fault:
         raise UserFault(Reason.OPTION_UNSUPPORTED, str(fault)) from None
+    if crew.spec.parallel is not None:
+        train_together(attempt, crew, arguments, has_gpu=found.has_gpu)
+        return
     fit_threads(inputs.model_bytes)
     with hard_limit(crew.spec.memory_limit_gb), crew.stepping.in_charge():
-        run_exp(dict(crew.course.adapted(arguments)), crew.callbacks(attempt.work / PISSA))
+        run_exp(dict(arguments), crew.callbacks(attempt.work / PISSA))
 
 
 def _name(spec: TrainingSpec, base: ModelInput) -> str:

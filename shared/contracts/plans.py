@@ -1,8 +1,12 @@
 """What a training would take, told before it is submitted."""
 
+import operator
 from typing import Literal
 
+from pydantic import Field
+
 from shared.contracts.base import Contract, Int, JsonObject, Number, WireModel
+from shared.contracts.parallel import Strategy
 from shared.contracts.work import DatasetInput, ModelInput
 
 
@@ -12,6 +16,8 @@ class PlanCall(WireModel):
     spec: JsonObject
     datasets: dict[str, DatasetInput]
     models: dict[str, ModelInput]
+    gpus: Int = Field(default=0, exclude_if=operator.not_)
+    """That it asks for; left out when none, for older workers."""
 
 
 class TokenCounts(Contract):
@@ -29,7 +35,7 @@ class TokenCounts(Contract):
 
 
 class MemoryEstimate(Contract):
-    """The peak of a training's process, and what it is made of, in GiB."""
+    """The peak on one device, and what it is made of, in GiB; on a CPU all processes of the training together."""
 
     device: Literal["cpu", "cuda"]
     weights: Number
@@ -58,7 +64,7 @@ class BatchAdvice(Contract):
 
     batch_size: Int
     gradient_accumulation_steps: Int
-    strategy: Literal["single_device"] = "single_device"
+    strategy: Literal["single_device"] | Strategy = "single_device"
 
 
 class PlanWarning(Contract):

@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from shared.contracts.base import Int, Name, Number, Reference
 from shared.contracts.mixing import DataOptions
+from shared.contracts.parallel import Parallel, Strategy, batches_of
 from shared.contracts.safeguards import SafeguardOptions
 from shared.contracts.scheduling import Scheduling
 from shared.contracts.tuning import EngineOptions, ObjectiveOptions, PreferenceLoss, RowOptions, WeightOptions
@@ -87,7 +88,7 @@ class Essentials(DataOptions):
     stage: Stage = Stage.SFT
     finetuning_type: FinetuningType = FinetuningType.LORA
     batch_size: Annotated[Int, Field(ge=1, le=1024)] = 4
-    """Rows per device and forward pass."""
+    """Rows per forward pass, at most; `parallel` says how several processes share them."""
     learning_rate: Annotated[Number, Field(gt=0, le=1)] = 1e-4
     epochs: Annotated[Number, Field(gt=0, le=1000)] = 3.0
 
@@ -123,6 +124,16 @@ class TrainingSpec(
 ):
     """A fine-tuning job. Only these fields reach the engine; paths and engine switches are the server's."""
 
+    @property
+    def processes(self) -> int:
+        """That train together."""
+        return self.parallel.processes if self.parallel else 1
+
+    @property
+    def own_batches(self) -> tuple[int, int]:
+        """Rows at a time and accumulation of each process."""
+        return batches_of(self.batch_size, self.gradient_accumulation_steps, self.processes)
+
     @field_validator(*_BELONGS_TO)
     @classmethod
     def _has_an_effect(cls, value: Any, info: ValidationInfo) -> Any:
@@ -151,6 +162,31 @@ class TrainingSpec(
             raise ValueError("does not go with pissaInit, which changes the base's weights")
         return value
 
+    @field_validator("parallel")
+    @classmethod
+    def _goes_with_several(cls, value: Parallel | None, info: ValidationInfo) -> Parallel | None:
+        if value is not None:
+            _require_shareable(value, info.data)
+        return value
+
+    @field_validator("step_retries")
+    @classmethod
+    def _one_process_does_not_step_again(cls, value: int, info: ValidationInfo) -> int:
+        if info.data.get("parallel") and value not in {0, cls.model_fields["step_retries"].default}:
+            raise ValueError("does not go with parallel: one process cannot do a step of several again; drop it")
+        return value
+
+    @field_validator("gpus")
+    @classmethod
+    def _gpus_have_a_process_each(cls, value: int, info: ValidationInfo) -> int:
+        parallel: Parallel | None = info.data.get("parallel")
+        processes = parallel.processes if parallel else 1
+        if value > 1 and value != processes:
+            raise ValueError(f'takes parallel {{"processes": {value}}}: a process computes on one GPU')
+        if value == 1 and processes > 1:
+            raise ValueError(f"1 is too few for {processes} processes: ask for {processes}, or for 0 to use the CPU")
+        return value
+
     @field_validator("mask_history")
     @classmethod
     def _history_is_learnt_or_not(cls, value: bool, info: ValidationInfo) -> bool:
@@ -175,6 +211,18 @@ class TrainingSpec(
     @classmethod
     def _stopping_needs_data(cls, value: int | None, info: ValidationInfo) -> int | None:
         return _with_validation(value, info)
+
+
+def _require_shareable(parallel: Parallel, known: Mapping[str, Any]) -> None:
+    """ValueError for what several processes, or this strategy of theirs, cannot do."""
+    if "batch_size" in known and "gradient_accumulation_steps" in known:
+        batches_of(known["batch_size"], known["gradient_accumulation_steps"], parallel.processes)
+    if known.get("pissa_init"):
+        raise ValueError("does not go with pissaInit: each process would begin from its own components")
+    if parallel.strategy is not Strategy.DDP and known.get("quantization_bit"):
+        raise ValueError(f"strategy {parallel.strategy} does not go with quantizationBit; ddp does")
+    if parallel.strategy is not Strategy.DDP and known.get("stage") is Stage.RM:
+        raise ValueError(f"strategy {parallel.strategy} does not go with stage rm; ddp does")
 
 
 def _with_validation(value: int | None, info: ValidationInfo) -> int | None:

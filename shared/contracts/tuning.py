@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from shared.contracts.base import Contract, Int, Number
+from shared.contracts.parallel import Parallel
 
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 """A module of the model as its architecture names it, such as `mlp`; `all` is every one."""
@@ -92,5 +93,7 @@ class EngineOptions(Contract):
     precision: Precision = Precision.AUTO
     gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
     """Compute activations again instead of keeping them; `auto` leaves it out for small models."""
+    parallel: Parallel | None = None
+    """Processes that share each step's rows; `batchSize` x `gradientAccumulationSteps` stays the global batch."""
     early_stopping_evaluations: Annotated[Int, Field(ge=1, le=1000)] | None = None
     """End after so many evaluations in a row without a lower validation loss."""

@@ -15,7 +15,7 @@ from shared.contracts.failures import Reason
 from shared.contracts.work import Artifact, AttemptSpec, Control, Failure, Outcome
 from shared.kit.artifacts import ArtifactStore
 from shared.worker.folder import AttemptFolder
-from shared.worker.journal import count_lines
+from shared.worker.journal import count_lines, cut_torn_line
 
 _ENCODE = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _OUTCOMES = {Control.STOP: Outcome.STOPPED, Control.PAUSE: Outcome.PAUSED, Control.PREEMPT: Outcome.PREEMPTED}
@@ -84,6 +84,12 @@ class Attempt:
             self._append(f"{head}{body}}}\n".encode())
             self._seq += 1
             return self._seq
+
+    def take_over(self) -> None:
+        """Be the only writer again, after another process of this attempt was, and has ended."""
+        with self._turn:
+            cut_torn_line(self._paths.events)
+            self._seq = count_lines(self._paths.events)
 
     def _append(self, line: bytes) -> None:
         """Write the whole line or, on a full disk, nothing of it."""

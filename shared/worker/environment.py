@@ -1,7 +1,8 @@
 """The environment of engines: an allow-list, caches inside the data folder, no secret and no network for model hubs."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from shared.worker.settings import WorkerSettings
@@ -39,3 +40,18 @@ def cache_of(settings: WorkerSettings) -> Path:
 def own_engine_environment(settings: WorkerSettings) -> dict[str, str]:
     """The environment of this service's engines."""
     return engine_environment(os.environ, cache_of(settings), settings.engine_environment)
+
+
+@contextmanager
+def lent(variables: Mapping[str, str]) -> Iterator[None]:
+    """Let what is started meanwhile see these variables."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

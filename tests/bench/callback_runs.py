@@ -75,7 +75,7 @@ def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, weights: Weights,
     crew = Crew(attempt, spec, Course.of(work), weights)
     ours = Timed(crew.callbacks(work / "beginning") if is_ours else [])
     clock = _Clock()
-    run_exp(dict(engine_arguments(spec, inputs, places, machine())), [clock, ours])
+    run_exp(dict(engine_arguments(spec, inputs, places, machine(spec, gpus=0))), [clock, ours])
     # The last checkpoint is sealed at the end.
     saving = ours.seconds["on_save"] + ours.seconds["on_train_end"]
     return {

@@ -78,7 +78,7 @@ class MemoryGuardCallback(TrainerCallback):
         """Go round again with fewer rows at a time, where there is more than one."""
         if not self._evidence:
             return
-        if (self._course.batch_size or self._spec.batch_size) > 1:
+        if (self._course.batch_size or self._spec.own_batches[0]) > 1:
             raise MemoryShort(self._evidence)
         raise EngineFault(
             Reason.OUT_OF_MEMORY_HOST,

@@ -10,6 +10,7 @@ from services.training.attempt_data import bring_rows
 from services.training.devices import machine
 from services.training.memory_gauge import resident_gib
 from services.training.planning.lengths import Lengths, measure
+from services.training.planning.processes import alone, shared_out
 from services.training.planning.rehearsal import Footprint, Rehearsal
 from services.training.recipe import Inputs, Places, Unsupported, engine_arguments
 from services.training.weights import weights_of
@@ -42,20 +43,30 @@ class _Case:
     lengths: Lengths
     device: str
     process: float
+    gpus: int
+
+    @property
+    def together(self) -> int:
+        """Processes whose memory is the same one's: on a GPU each has its own."""
+        return self.spec.processes if self.device == "cpu" else 1
 
     def memory(self, **changes: Any) -> tuple[Footprint, MemoryEstimate]:
         """Of the longest step, with these fields changed."""
         spec = self.spec.model_copy(update=changes)
-        arguments = engine_arguments(spec, self.inputs, self.places, machine())
-        footprint = Rehearsal(arguments, spec.stage, self.device).footprint(spec.batch_size, self.lengths.widest(spec))
+        rows, _ = spec.own_batches
+        arguments = engine_arguments(alone(spec), self.inputs, self.places, machine(spec, self.gpus))
+        whole = Rehearsal(arguments, spec.stage, self.device).footprint(rows, self.lengths.widest(spec))
+        footprint = shared_out(whole, spec.parallel)
         waste = _WASTE if spec.finetuning_type is FinetuningType.FULL else _WASTE_AMONG_SMALL
-        activations = footprint.activations * waste[self.device]
-        states = footprint.weights + footprint.gradients + footprint.optimizer
+        parts = {
+            "weights": footprint.weights, "gradients": footprint.gradients, "optimizer": footprint.optimizer,
+            "activations": footprint.activations * waste[self.device], "process": self.process * _GIB,
+        }  # fmt: skip
+        there = {name: size * self.together for name, size in parts.items()}
         return footprint, MemoryEstimate(
             device="cuda" if self.device == "cuda" else "cpu",
-            weights=_gib(footprint.weights), gradients=_gib(footprint.gradients), optimizer=_gib(footprint.optimizer),
-            activations=_gib(activations), process=round(self.process, 4),
-            peak=round(self.process + (states + activations) / _GIB, 4), limit=_gib(self.limit),
+            **{name: _gib(size) for name, size in there.items()},
+            peak=_gib(sum(there.values())), limit=_gib(self.limit),
         )  # fmt: skip
 
     @property
@@ -121,17 +132,23 @@ def _case(attempt: Attempt, spec: TrainingSpec) -> _Case:
     has_validation = bring_rows(attempt, spec, data)
     inputs = Inputs(model, weights_of(model).size, base.template, data, adapter, has_validation)
     places = Places(attempt.scratch / "output", attempt.scratch / "cache")
-    lengths = measure(engine_arguments(spec, inputs, places, machine()), spec, inputs)
-    device = "cuda" if machine().has_gpu else "cpu"
-    return _Case(spec, inputs, places, lengths, device, 0.0 if device == "cuda" else resident_gib() + _TRAINER_GIB)
+    gpus = attempt.spec.resources.gpus
+    found = machine(spec, gpus)
+    # What the machine cannot do is told before anything is measured.
+    engine_arguments(spec, inputs, places, found)
+    lengths = measure(engine_arguments(alone(spec), inputs, places, found), spec, inputs)
+    device = "cuda" if found.has_gpu else "cpu"
+    process = 0.0 if device == "cuda" else resident_gib() + _TRAINER_GIB
+    return _Case(spec, inputs, places, lengths, device, process, gpus)
 
 
 def _steps(spec: TrainingSpec, rows: int) -> int:
     """As the trainer counts them."""
     if spec.max_steps is not None:
         return spec.max_steps
-    batches = math.ceil(rows / spec.batch_size)
-    return math.ceil(spec.epochs * max(math.ceil(batches / spec.gradient_accumulation_steps), 1))
+    at_once, times = spec.own_batches
+    batches = math.ceil(math.ceil(rows / at_once) / spec.processes)
+    return math.ceil(spec.epochs * max(math.ceil(batches / times), 1))
 
 
 def _fatal(code: str, message: str) -> PlanWarning:
@@ -149,6 +166,12 @@ def _warnings(case: _Case, steps: int) -> list[PlanWarning]:
     if steps < _FEW_STEPS:
         message = f"only {steps} optimizer steps: raise epochs, or lower batchSize or gradientAccumulationSteps"
         found.append(PlanWarning(code="few_steps", message=message, param="epochs"))
+    if spec.parallel is not None:
+        message = (
+            f"what each of {spec.processes} processes holds is computed from the rehearsal of one; "
+            "what they keep to send to each other is a guess"
+        )
+        found.append(PlanWarning(code="processes_not_rehearsed", message=message, param="parallel"))
     if case.lengths.template_differs:
         message = (
             f"the model's own chat template spells a conversation otherwise than template {case.inputs.template}, "
@@ -162,7 +185,7 @@ def _advice(case: _Case) -> BatchAdvice | None:
     """The largest batch that fits, up to the global one."""
     spec = case.spec
     whole = spec.batch_size * spec.gradient_accumulation_steps
-    sizes = _sizes(whole)
+    sizes = [size for size in _sizes(whole) if size <= whole // spec.processes]
     low, high, best = 0, len(sizes) - 1, None
     while low <= high:
         middle = (low + high) // 2
@@ -171,7 +194,10 @@ def _advice(case: _Case) -> BatchAdvice | None:
             best, low = sizes[middle], middle + 1
         else:
             high = middle - 1
-    return None if best is None else BatchAdvice(batch_size=best, gradient_accumulation_steps=whole // best)
+    if best is None:
+        return None
+    strategy = spec.parallel.strategy if spec.parallel else "single_device"
+    return BatchAdvice(batch_size=best, gradient_accumulation_steps=whole // best, strategy=strategy)
 
 
 def _sizes(whole: int) -> list[int]:

@@ -8,7 +8,7 @@ from setproctitle import setproctitle
 from services.training.llama_factory import run_exp as run_exp  # imported as training imports it, with all it loads
 from services.training.planning.plan import plan
 from shared.contracts.plans import PlanCall
-from shared.contracts.work import AttemptSpec, JobKind
+from shared.contracts.work import AttemptSpec, JobKind, Resources
 from shared.kit.artifacts import ArtifactStore
 from shared.kit.files import write_atomic
 from shared.kit.ids import new_id
@@ -25,6 +25,7 @@ def main(folder: Path, artifacts_url: str, cache: Path, parent: int) -> None:
     spec = AttemptSpec(
         attempt_id=f"{job_id}.1", job_id=job_id, number=1, kind=JobKind.TRAINING, spec=call.spec,
         datasets=call.datasets, models=call.models,
+        resources=Resources(gpus=call.gpus),
     )  # fmt: skip
     attempt = Attempt(spec, folder, folder / "work", ArtifactStore(artifacts_url, cache))
     write_atomic(folder / "plan.json", plan(attempt).model_dump_json())

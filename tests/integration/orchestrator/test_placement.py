@@ -40,7 +40,7 @@ def test_jobs_fill_both_workers_and_say_where_they_are(pair: Pair) -> None:
 def test_a_job_that_asks_for_gpus_goes_where_they_are(pair: Pair) -> None:
     plain = pair.mesh.submit()
     assert pair.mesh.until(plain, "running")["worker"] == "right"
-    with_gpus = pair.mesh.submit(gpus=2)
+    with_gpus = pair.mesh.submit(gpus=2, parallel={"processes": 2})
     assert pair.mesh.until(with_gpus, "running")["worker"] == "left"
     assert pair.left.specs[f"{with_gpus}.1"].resources.gpus == 2
     third = pair.mesh.submit(gpus=1)
@@ -50,7 +50,7 @@ def test_a_job_that_asks_for_gpus_goes_where_they_are(pair: Pair) -> None:
 
 
 def test_a_job_that_no_worker_is_big_enough_for_says_so_and_holds_nobody_up(pair: Pair) -> None:
-    huge = pair.mesh.submit(gpus=8)
+    huge = pair.mesh.submit(gpus=8, batchSize=8, parallel={"processes": 8})
     pair.mesh.until(pair.mesh.submit(), "running")
     queue = pair.mesh.job(huge)["queue"]
     assert queue["waitingFor"] == "resources"
@@ -130,7 +130,7 @@ def test_a_list_of_waiting_jobs_says_what_each_waits_for(pair: Pair) -> None:
     for _ in range(2):
         pair.mesh.until(pair.mesh.submit(), "running")
     waiting = pair.mesh.submit()
-    pair.mesh.submit(gpus=8)
+    pair.mesh.submit(gpus=8, batchSize=8, parallel={"processes": 8})
     eventually(lambda: pair.mesh.job(waiting)["queue"]["waitingFor"], lambda waits_for: waits_for == "slot")
     listed = pair.mesh.http.get("/api/training/jobs").json()["data"]
     assert [job["queue"] and job["queue"]["waitingFor"] for job in listed] == ["resources", "slot", None, None]

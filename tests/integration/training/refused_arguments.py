@@ -4,7 +4,7 @@ REFUSED = {
     "runs code that a model or a path brings": """
         trust_remote_code train_from_scratch tokenized_path hyper_parallel_args parallelism_config accelerator_config
         vllm_config sglang_config generation_config logging_dir overwrite_output_dir profiler_output_dir media_dir
-        kt_weight_path kt_expert_checkpoint_path offload_folder adapter_folder export_dir fsdp_config deepspeed
+        kt_weight_path kt_expert_checkpoint_path offload_folder adapter_folder export_dir
         new_special_tokens_config export_quantization_dataset liger_kernel_config
     """,
     "speaks to a hub or to somebody else's service": """
@@ -36,7 +36,7 @@ REFUSED = {
         use_fast_tokenizer resize_vocab split_special_tokens add_tokens add_special_tokens init_special_tokens
         tool_format default_system enable_thinking preserve_thinking ignore_pad_token_for_loss
     """,
-    "needs several processes, a GPU or a library that the lock does not have": """
+    "needs several machines, a GPU or a library that the lock does not have": """
         quantization_method quantization_type double_quantization quantization_device_map
         use_unsloth use_unsloth_gc enable_liger_kernel use_liger_kernel use_kt
         kt_use_lora_experts kt_lora_expert_num kt_lora_expert_intermediate_size use_v1_kernels mixture_of_depths
@@ -44,8 +44,8 @@ REFUSED = {
         use_apollo apollo_target apollo_rank apollo_update_interval apollo_scale apollo_proj apollo_proj_type
         apollo_scale_type apollo_layerwise apollo_scale_front use_badam badam_mode badam_start_block badam_switch_mode
         badam_switch_interval badam_update_ratio badam_mask_mode badam_verbose use_adam_mini use_mca
-        use_hyper_parallel use_muon fsdp ddp_find_unused_parameters ddp_bucket_cap_mb ddp_broadcast_buffers
-        ddp_static_graph ddp_backend ddp_timeout ray_num_workers ray_init_kwargs master_addr master_port fp8
+        use_hyper_parallel use_muon ddp_find_unused_parameters ddp_bucket_cap_mb ddp_broadcast_buffers
+        ddp_static_graph ray_num_workers ray_init_kwargs master_addr master_port fp8
         fp8_backend fp8_enable_fsdp_float8_all_gather torch_compile torch_compile_backend torch_compile_mode tf32
         bf16_full_eval fp16_full_eval pure_bf16 flash_attn
     """,

@@ -55,6 +55,7 @@ def test_every_field_of_the_contract_is_accounted_for() -> None:
     renamed = {
         "epochs": "num_train_epochs", "batch_size": "per_device_train_batch_size", "warmup_ratio": "warmup_steps",
         "gradient_checkpointing": "disable_gradient_checkpointing", "precision": "bf16",
+        "parallel": "ddp_backend",
     }  # fmt: skip
     watched_by_callbacks = SafeguardOptions.model_fields.keys()
     for name in TrainingSpec.model_fields.keys() - elsewhere - watched_by_callbacks - SCHEDULING_FIELDS:

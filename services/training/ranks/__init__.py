@@ -1,0 +1,1 @@
+"""Several processes that train one model together: how they are started, told, kept in step and heard."""
