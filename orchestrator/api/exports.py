@@ -5,11 +5,11 @@ from fastapi import APIRouter, Response
 from orchestrator.api.job_views import answer
 from orchestrator.dependencies import CallerDep, Config, IdempotencyKeyHeader, IntakeDep, Project, Store, Units
 from orchestrator.domain.submission import export_submission
-from orchestrator.operations.exports import check_family, check_target
+from orchestrator.operations.exports import Targets, check_family
 from orchestrator.operations.requester import Requester
 from shared.contracts.exports import ExportSpec
 from shared.contracts.jobs import JobView
-from shared.kit.targets import parse_targets
+from shared.kit.targets import parse_hubs, parse_targets
 from shared.kit.tasks import in_thread
 
 
@@ -28,8 +28,8 @@ def add_export_route(routes: APIRouter) -> None:
         project: Project = "default",
         idempotency_key: IdempotencyKeyHeader = None,
     ) -> JobView:
-        """Merge an adapter, write a GGUF file, or fill Ollama; the same Idempotency-Key answers the same job."""
-        check_target(parse_targets(settings.ollama_targets), spec)
+        """Merge, write GGUF, fill Ollama, or push to a hub; the same Idempotency-Key answers the same job."""
+        Targets(parse_targets(settings.ollama_targets), parse_hubs(settings.hub_targets)).check(spec)
         await in_thread(check_family, units, store, spec)
         requester = Requester(caller.name, project, idempotency_key)
         return answer(await intake.submit(export_submission(spec), requester), response)

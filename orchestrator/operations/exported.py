@@ -34,6 +34,7 @@ def _told(store: ArtifactStore, job: Job, artifacts: list[Artifact]) -> ModelExp
     return ModelExport(
         job_id=job.job_id, operation=job.spec["operation"], quantization=job.spec.get("quantization"),
         types=(result.get("file") or {}).get("types") or {}, target=job.spec.get("target"),
+        repository=(result.get("hub") or {}).get("repository"),
         model=(result.get("model") or {}).get("reference"), ended_at=job.ended_at,
         files=[file for artifact in artifacts for file in _files(store, job.job_id, artifact)],
     )  # fmt: skip

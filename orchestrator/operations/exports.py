@@ -1,6 +1,7 @@
 """What an export asks of its model, known before the job is accepted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from orchestrator.domain.ports import UnitsOfWork
 from shared.contracts.exports import GGUF_FAMILIES, ExportSpec, Operation
@@ -12,12 +13,23 @@ _CONFIG = "config.json"
 _NEEDS_A_CONVERTER = frozenset({Operation.GGUF, Operation.OLLAMA})
 
 
-def check_target(targets: Mapping[str, str], spec: ExportSpec) -> None:
-    """InvalidRequest for a server that the operator does not name."""
-    if spec.target is not None and spec.target not in targets:
-        known = f"configured: {', '.join(sorted(targets))}" if targets else "IMTS_OLLAMA_TARGETS names none"
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Servers outside that the operator names, by what is sent to them."""
+
+    ollama: Collection[str] = ()
+    hubs: Collection[str] = ()
+
+    def check(self, spec: ExportSpec) -> None:
+        """InvalidRequest for a server that the operator does not name."""
+        is_hub = spec.operation is Operation.HUB
+        named = self.hubs if is_hub else self.ollama
+        if spec.target is None or spec.target in named:
+            return
+        kind, variable = ("hub", "IMTS_HUB_TARGETS") if is_hub else ("Ollama server", "IMTS_OLLAMA_TARGETS")
+        known = f"configured: {', '.join(sorted(named))}" if named else f"{variable} names none"
         raise InvalidRequest(
-            f"target: there is no Ollama server of this name; {known}", param="target", code="target_not_configured"
+            f"target: there is no {kind} of this name; {known}", param="target", code="target_not_configured"
         )
 
 

@@ -6,6 +6,7 @@ from services.training.make_gguf import run_make_gguf
 from services.training.make_ollama import run_make_ollama
 from services.training.make_tiny import run_make_tiny
 from services.training.merge import run_merge
+from services.training.push_hub import run_push_hub
 from services.training.train import train
 from shared.contracts.exports import Operation
 from shared.contracts.failures import Reason
@@ -17,6 +18,7 @@ _EXPORTS: dict[object, Callable[[Attempt], Result]] = {
     Operation.MERGE: run_merge,
     Operation.GGUF: run_make_gguf,
     Operation.OLLAMA: run_make_ollama,
+    Operation.HUB: run_push_hub,
 }
 
 

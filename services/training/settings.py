@@ -5,7 +5,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.worker.settings import WorkerSettings
 
-_FOR_ENGINES = ("IMTS_OLLAMA_TARGETS",)
+_FOR_ENGINES = ("IMTS_OLLAMA_TARGETS", "IMTS_HUB_TARGETS", "IMTS_HUB_TOKENS")
 
 
 class EngineSettings(BaseSettings):
@@ -14,6 +14,9 @@ class EngineSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="IMTS_")
 
     ollama_targets: str = ""
+    hub_targets: str = ""
+    hub_tokens: str = ""
+    """A folder with a file for each hub, named like it, that holds its token: no environment does."""
 
 
 class TrainingSettings(WorkerSettings):

@@ -21,6 +21,8 @@ class Operation(StrEnum):
     """One file for llama.cpp and what is built on it."""
     OLLAMA = "ollama"
     """That file in a running Ollama server."""
+    HUB = "hub"
+    """The version's own files as a commit of a model hub."""
 
 
 class Quantization(StrEnum):
@@ -52,9 +54,10 @@ _BELONGS_TO = {
     "max_shard_gb": (Operation.MERGE,),
     "quantization": (Operation.GGUF, Operation.OLLAMA),
     "allow_fallback": (Operation.GGUF, Operation.OLLAMA),
-    "target": (Operation.OLLAMA,),
+    "target": (Operation.OLLAMA, Operation.HUB),
+    "private": (Operation.HUB,),
 }
-_FILES_ONLY = frozenset({Operation.GGUF, Operation.OLLAMA})
+_FILES_ONLY = frozenset({Operation.GGUF, Operation.OLLAMA, Operation.HUB})
 
 
 def makes_model(export: Mapping[str, Any]) -> bool:
@@ -77,13 +80,16 @@ class ExportSpec(Scheduling):
     operation: Operation
     model_name: Reference
     output_name: Name | None = None
-    """Of what is made: a merge's model (`<model>-merged` when absent), the file without its ending, Ollama's model."""
+    """Of what is made: a merge's model (`<model>-merged` when absent), the file without its ending, Ollama's model,
+    the hub's repository."""
     max_shard_gb: Annotated[Number, Field(ge=0.0001, le=1000)] = 5.0
     """Largest safetensors file (GB, 10^9 bytes); a single tensor is never split."""
     quantization: Annotated[Quantization, BeforeValidator(_in_small_letters)] = Quantization.Q8_0
     """`Q4_K_M` and `q4_k_m` are the same."""
     target: Annotated[Name | None, Field(validate_default=True)] = None
-    """Which of the operator's Ollama servers; a name, never a URL."""
+    """Which of the operator's Ollama servers or hubs; a name, never a URL."""
+    private: bool = True
+    """Whether a repository that the push makes is; one that is there stays as it is."""
     allow_fallback: bool = False
     """Take what llama.cpp puts in the place of a quantization that some matrices are too narrow for."""
     license: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")] | None = None
@@ -102,9 +108,9 @@ class ExportSpec(Scheduling):
 
     @field_validator("target")
     @classmethod
-    def _ollama_is_somewhere(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None and info.data.get("operation") is Operation.OLLAMA:
-            raise ValueError("is required: name the Ollama server, as the operator calls it")
+    def _servers_are_somewhere(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("operation") in _BELONGS_TO["target"]:
+            raise ValueError("is required: name the Ollama server or hub, as the operator calls it")
         return value
 
 
@@ -128,6 +134,8 @@ class ModelExport(Contract):
     types: dict[str, int] = {}
     target: str | None = None
     """Where else it went: the server outside, as the operator calls it."""
+    repository: str | None = None
+    """There, of a hub."""
     model: str | None = None
     """Reference of the version that a merge made."""
     files: list[ExportedFile] = []

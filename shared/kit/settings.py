@@ -8,7 +8,7 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.kit.targets import parse_targets
+from shared.kit.targets import parse_hubs, parse_targets
 
 S = TypeVar("S", bound="ServiceSettings")
 
@@ -45,6 +45,9 @@ class ServiceSettings(BaseSettings):
     """Where artifacts live: a folder, or any fsspec URL; `<data_dir>/artifacts` when empty."""
     ollama_targets: str = Field(default="", validation_alias="IMTS_OLLAMA_TARGETS")
     """Ollama servers that exports may be sent to, as `name=http://host:11434,name=URL`: users name them only."""
+    hub_targets: str = Field(default="", validation_alias="IMTS_HUB_TARGETS")
+    """Model hubs that exports may be pushed to, as `name=https://huggingface.co/namespace,name=URL`: users name them
+    only."""
     log_format: Literal["text", "json"] = Field(default="text", validation_alias="IMTS_LOG_FORMAT")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", validation_alias="IMTS_LOG_LEVEL")
     max_body_bytes: int = Field(default=256 * 1024, ge=1024)
@@ -56,6 +59,12 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _targets_can_be_read(cls, value: str) -> str:
         parse_targets(value)
+        return value
+
+    @field_validator("hub_targets")
+    @classmethod
+    def _hubs_can_be_read(cls, value: str) -> str:
+        parse_hubs(value)
         return value
 
     @model_validator(mode="after")

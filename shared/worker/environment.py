@@ -18,6 +18,7 @@ _FIXED = {
     "TRANSFORMERS_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_XET": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
 _CACHES = {"HF_HOME": "huggingface", "HF_DATASETS_CACHE": "datasets", "XDG_CACHE_HOME": "xdg", "MPLCONFIGDIR": "mpl"}

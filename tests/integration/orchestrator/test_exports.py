@@ -91,6 +91,12 @@ def test_the_same_key_makes_one_export(mesh: Mesh) -> None:
         ({"operation": "ollama"}, 422, "target", "invalid_value"),
         ({"operation": "ollama", "target": "http://10.0.0.1"}, 422, "target", "invalid_value"),
         ({"operation": "ollama", "target": "office"}, 422, "target", "target_not_configured"),
+        ({"operation": "hub"}, 422, "target", "invalid_value"),
+        ({"operation": "hub", "target": "https://evil.example"}, 422, "target", "invalid_value"),
+        ({"operation": "hub", "target": "office"}, 422, "target", "target_not_configured"),
+        ({"operation": "hub", "target": "office", "token": "hf_x"}, 422, "token", "invalid_value"),
+        ({"operation": "hub", "target": "office", "quantization": "f16"}, 422, "quantization", "invalid_value"),
+        ({"operation": "gguf", "private": False}, 422, "private", "invalid_value"),
         ({"operation": "gguf", "speed": 1}, 422, "speed", "invalid_value"),
         ({"operation": "gguf", "modelName": "nothing"}, 404, "modelName", "model_not_found"),
         ({"operation": "merge"}, 422, "modelName", "no_adapter"),
@@ -158,12 +164,27 @@ def test_the_worker_is_told_where_the_model_is_from_and_what_evaluations_found(m
     assert "origins" not in mesh.worker.specs[f"{training}.1"].models["base"].model_dump()
 
 
-def test_a_configured_ollama_server_is_sent_to_by_name(database_url: str, tmp_path: Path) -> None:
+def test_configured_servers_are_sent_to_by_name(database_url: str, tmp_path: Path) -> None:
     migrated(database_url, MIGRATIONS)
-    settings = {"ollama_targets": "office=http://10.0.0.5:11434"}
+    settings = {
+        "ollama_targets": "office=http://10.0.0.5:11434",
+        "hub_targets": "hf=https://huggingface.co/team,lab=https://hub.example/lab",
+    }
     with running_orchestrator(database_url, tmp_path / "data", **settings) as mesh:
         register(mesh, "plain")
         answer = export(mesh, operation="ollama", modelName="plain", target="office")
         assert (answer.status_code, answer.json()["spec"]["target"]) == (202, "office")
         refused = problem_of(export(mesh, operation="ollama", modelName="plain", target="lab"), 422)
         assert refused["message"] == "target: there is no Ollama server of this name; configured: office"
+        mesh.until(answer.json()["jobId"], "running")
+        mesh.worker.end(f"{answer.json()['jobId']}.1", Outcome.SUCCEEDED, result={"ollama": {}})
+        pushed = export(mesh, operation="hub", modelName="plain", target="hf", outputName="mine").json()
+        assert (pushed["spec"]["target"], pushed["spec"]["private"]) == ("hf", True)
+        refused = problem_of(export(mesh, operation="hub", modelName="plain", target="office"), 422)
+        assert refused["message"] == "target: there is no hub of this name; configured: hf, lab"
+        mesh.until(pushed["jobId"], "running")
+        result = {"hub": {"target": "hf", "repository": "team/mine", "commit": "0" * 40}}
+        mesh.worker.end(f"{pushed['jobId']}.1", Outcome.SUCCEEDED, result=result)
+        mesh.until(pushed["jobId"], "succeeded")
+        made = mesh.http.get("/api/models/plain/exports").json()["data"][0]
+        assert (made["operation"], made["target"], made["repository"]) == ("hub", "hf", "team/mine")
