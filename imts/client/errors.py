@@ -47,5 +47,7 @@ class ImtsApiError(ClientError):
 
 def unreachable(url: str, fault: httpx.HTTPError) -> ServerUnreachable:
     """The sentence for a person whose server does not answer."""
+    if isinstance(fault, httpx.ReadTimeout):
+        return ServerUnreachable(f"{url} took the request and did not answer in time; it may be busy, so try again")
     why = "connection refused" if "refused" in str(fault).lower() else type(fault).__name__
     return ServerUnreachable(f"no IMTS server answers at {url} ({why}); start one with `imts up`, or set IMTS_URL")

@@ -15,6 +15,9 @@ from shared.contracts.log_lines import LogLines
 from shared.contracts.plans import TrainingPlan
 from shared.contracts.work import Artifact
 
+_PLAN_S = 600.0
+"""The server gives up sooner, by a setting of its operator."""
+
 Spec = BaseModel | Mapping[str, object]
 
 
@@ -40,8 +43,8 @@ class Jobs:
         return self._submit("training", spec, idempotency_key, fields)
 
     def plan(self, spec: Spec | None = None, **fields: object) -> TrainingPlan:
-        """What a fine-tuning job with these fields would take; nothing is started."""
-        return self._transport.post("/api/training/plan", TrainingPlan, body_of(spec, fields))
+        """What a fine-tuning job with these fields would take; nothing is started. The answer may take minutes."""
+        return self._transport.post("/api/training/plan", TrainingPlan, body_of(spec, fields), within_s=_PLAN_S)
 
     def analyse(self, spec: Spec | None = None, *, idempotency_key: str | None = None, **fields: object) -> JobView:
         """Start an analysis of a data set."""

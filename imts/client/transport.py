@@ -73,15 +73,21 @@ class Transport:
         return self._read(self._send("GET", path, params=_given(query)), reply)
 
     def post(
-        self, path: str, reply: type[R], body: Mapping[str, object] | None = None, idempotency_key: str | None = None
+        self,
+        path: str,
+        reply: type[R],
+        body: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+        within_s: float | None = None,
     ) -> R:
-        """Ask for something to happen."""
+        """Ask for something to happen; `within_s` where the answer may take longer than most."""
         headers = {"idempotency-key": idempotency_key} if idempotency_key else {}
         content = None
         if body is not None:
             headers["content-type"] = "application/json"
             content = TypeAdapter(dict[str, object]).dump_json(dict(body))
-        return self._read(self._send("POST", path, content=content, headers=headers), reply)
+        patience = {} if within_s is None else {"timeout": httpx.Timeout(within_s, connect=5.0)}
+        return self._read(self._send("POST", path, content=content, headers=headers, **patience), reply)
 
     def delete(self, path: str) -> None:
         """Remove one thing."""

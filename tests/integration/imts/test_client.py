@@ -3,6 +3,9 @@
 import io
 import json
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,17 @@ from imts.client import Client, ClientError, ImtsApiError, ServerUnreachable
 from imts.client.models import left_out
 from shared.contracts.training import TrainingSpec
 from shared.contracts.work import Artifact
-from tests.integration.imts.fake_server import JOB_ID, NOW, FakeServer, closed_url, in_turn, job_view, problem
+from tests.integration.imts.fake_server import (
+    JOB_ID,
+    NOW,
+    Asked,
+    FakeServer,
+    closed_url,
+    in_turn,
+    job_view,
+    problem,
+    send,
+)
 
 
 def test_a_training_job_carries_the_key_the_fields_and_an_idempotency_key(server: FakeServer, client: Client) -> None:
@@ -48,6 +61,23 @@ def test_an_answer_that_is_not_ours_is_told_as_such(server: FakeServer, client: 
 def test_nobody_listening_is_said_in_a_sentence() -> None:
     with Client(closed_url(), "k") as client, pytest.raises(ServerUnreachable, match=r"connection refused.*imts up"):
         client.jobs.list()
+
+
+def test_a_plan_may_take_longer_than_other_answers(server: FakeServer) -> None:
+    has_gone = threading.Event()
+
+    def answer_late(_: Asked, handler: BaseHTTPRequestHandler) -> None:
+        has_gone.wait(30)
+        send(handler, {"allowedToProceed": True, "parameters": 7, "trainableParameters": 7, "rows": 1, "steps": 1})
+
+    server.answers["POST", "/api/training/plan"] = answer_late
+    server.answers["POST", "/api/training/jobs"] = lambda *_: has_gone.wait(30)
+    with Client(server.url, "k", timeout_s=0.3) as client, ThreadPoolExecutor(1) as pool:
+        planned = pool.submit(client.jobs.plan, modelName="tiny")
+        with pytest.raises(ServerUnreachable, match="did not answer in time"):
+            client.jobs.train(modelName="tiny")
+        has_gone.set()
+        assert planned.result().parameters == 7
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://host", "/etc/passwd"])
