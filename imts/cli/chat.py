@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from imts.cli.connecting import connect
+from imts.cli.output import harmless
 
 
 def chat(
@@ -22,5 +23,5 @@ def chat(
     given = {name: value for name, value in options.items() if value is not None}
     with connect() as client:
         for piece in client.chat(model, asked, system=system, **given):
-            print(piece, end="", flush=True)
+            print(harmless(piece), end="", flush=True)
     print()

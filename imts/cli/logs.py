@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from imts.cli.connecting import connect
-from imts.cli.output import AsJson, JobArgument, print_json
+from imts.cli.output import AsJson, JobArgument, harmless, print_json
 from imts.client import Client
 from imts.client.errors import ClientError
 from shared.contracts.jobs import TERMINAL, LogPage
@@ -47,7 +47,7 @@ def _print_lines(
             print_json(page)
         else:
             for line in page.data:
-                print(f"{line.level:7} {line.offset:>10} {line.text}")
+                print(f"{line.level:7} {line.offset:>10} {harmless(line.text)}")
 
 
 def logs(
@@ -69,5 +69,5 @@ def logs(
             if as_json:
                 print_json(page)
             else:
-                sys.stdout.write(page.text)
+                sys.stdout.write(harmless(page.text))
                 sys.stdout.flush()

@@ -1,6 +1,8 @@
 """What commands print: tables for people, JSON for programs, and never both."""
 
 import json
+import re
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
@@ -12,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable JSON on stdout, and nothing else there.")]
+_COMMANDS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, as `imts jobs` lists it.")]
 
@@ -40,6 +43,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         # A pipe has no width to fit into; cutting ids short would break who reads them.
         console = Console(width=max(80, console.measure(table, options=console.options.update(width=10_000)).maximum))
     console.print(table)
+
+
+def harmless(text: str) -> str:
+    """`text` that may be shown on a terminal: what a model or a data set says must not move its cursor or its title."""
+    return _COMMANDS.sub("\ufffd", text) if sys.stdout.isatty() else text
 
 
 def shown(moment: datetime | None) -> str:
