@@ -22,6 +22,8 @@ def referred(table: str, row: Mapping[str, Scalar]) -> Iterator[Reference]:
     """What a row of the database names in the artifact store."""
     if table == "dataset_versions":
         yield Reference(str(row["sha256"]), is_tree=False)
+        if row.get("images") is not None:
+            yield Reference(str(row["images"]), is_tree=True)
     elif table == "model_versions":
         for column in ("base", "adapter"):
             if row[column] is not None:

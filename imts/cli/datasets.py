@@ -13,7 +13,7 @@ datasets = typer.Typer(no_args_is_help=True, help="Upload and list data sets.")
 
 @datasets.command("add")
 def add(
-    file: Annotated[Path, typer.Argument(help="JSON, JSONL, CSV or Parquet.")],
+    file: Annotated[Path, typer.Argument(help="JSON, JSONL, CSV, Parquet, or a .zip of rows and images.")],
     name: Annotated[str | None, typer.Option(help="The file's name without its ending, if absent.")] = None,
     format: Annotated[  # noqa: A002
         str | None, typer.Option(help="alpaca, sharegpt, messages, preference, kto or text; detected if absent.")

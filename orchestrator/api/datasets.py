@@ -35,6 +35,7 @@ def view_of(dataset: DatasetVersion) -> DatasetView:
     return DatasetView(
         dataset_id=dataset.dataset_id, name=dataset.name, version=dataset.version, rows=dataset.rows,
         format=dataset.format, sha256=dataset.sha256, size_bytes=dataset.size_bytes, created_at=dataset.created_at,
+        has_images=dataset.images is not None,
     )  # fmt: skip
 
 
@@ -46,7 +47,10 @@ async def add_dataset(
     response: Response,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> DatasetView:
-    """Upload JSON, JSON Lines, CSV, Parquet or text; the same rows under the same name are the same version."""
+    """Upload JSON, JSON Lines, CSV, Parquet, text, or a .zip of rows and their images.
+
+    The same rows under the same name are the same version.
+    """
     upload = Upload(form.file.file, form.file.filename or "", form.name, form.format)
     created = await intake.add(upload, Requester(caller.name, idempotency_key=idempotency_key))
     mark_created(response, f"/api/datasets/{created.thing.dataset_id}", is_replay=created.is_replay)

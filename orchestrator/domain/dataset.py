@@ -21,12 +21,14 @@ class DatasetVersion:
     sha256: str
     size_bytes: int
     created_at: datetime
+    images: str | None = None
+    """Manifest of the folder that holds the rows' images, each named after its hash; None when there are none."""
 
     def as_input(self) -> DatasetInput:
         """What a worker is told about it."""
         return DatasetInput(
             dataset_id=self.dataset_id, name=self.name, version=self.version,
-            format=self.format.value, rows=self.rows, sha256=self.sha256,
+            format=self.format.value, rows=self.rows, sha256=self.sha256, images=self.images,
         )  # fmt: skip
 
 
@@ -40,6 +42,7 @@ class NewDataset:
     sha256: str
     size_bytes: int
     created_at: datetime
+    images: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

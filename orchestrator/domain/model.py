@@ -25,6 +25,7 @@ class ModelVersion:
     job_id: str | None
     created_at: datetime
     purpose: ModelPurpose = ModelPurpose.CHAT
+    takes_images: bool = False
 
     @property
     def reference(self) -> str:
@@ -69,6 +70,7 @@ class ModelRepository(Protocol):
         base_model: str | None,
         job_id: str | None,
         purpose: ModelPurpose = ModelPurpose.CHAT,
+        takes_images: bool = False,
     ) -> AddedModel:
         """The version with exactly these weights from this job: the one there is, else the next number."""
         ...

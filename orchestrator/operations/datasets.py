@@ -16,6 +16,7 @@ from orchestrator.operations.scratch import Scratch
 from shared.contracts.base import JsonObject
 from shared.datasets.child import ingest_in_child
 from shared.datasets.formats import named_format
+from shared.datasets.ingest import IMAGES
 from shared.datasets.limits import Limits
 from shared.kit.artifacts import ArtifactStore
 from shared.kit.clock import Clock
@@ -72,9 +73,10 @@ class DatasetIntake:
                 await in_thread(_to_disk, upload.file)
                 report = await ingest_in_child(upload.file, upload.filename, upload.format, target, self._limits)
                 blob = await in_thread(self._store.put_file, target)
+                pictures = await in_thread(self._store.put_tree, room / IMAGES) if report.images else None
         new = NewDataset(
             name=upload.name, rows=report.rows, format=report.format, sha256=blob.sha256, size_bytes=blob.size,
-            created_at=self._clock.now(),
+            created_at=self._clock.now(), images=pictures.sha256 if pictures else None,
         )  # fmt: skip
         return await in_thread(
             make_once, self._units, requester, digest, new.created_at, _find, lambda uow: _number(uow, new)

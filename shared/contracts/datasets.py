@@ -28,6 +28,8 @@ class DatasetView(Contract):
     sha256: str
     """Of the normalised rows: two uploads of the same rows under one name are one version."""
     size_bytes: Int
+    has_images: bool = False
+    """Whether its rows name images, each by its SHA-256."""
     created_at: datetime
 
 

@@ -116,6 +116,8 @@ class DatasetInput(WireModel):
     format: str
     rows: Int
     sha256: Sha256
+    images: Sha256 | None = Field(default=None, exclude_if=operator.not_)
+    """Manifest of the folder that holds the rows' images, by hash. Left out when there are none, for older workers."""
 
 
 class Measured(WireModel):

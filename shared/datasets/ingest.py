@@ -9,17 +9,20 @@ import os
 import resource
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from shared.contracts.base import WireModel
 from shared.contracts.datasets import DatasetFormat
 from shared.contracts.problems import Problem, ProblemBody
+from shared.datasets.archive import Archive, is_archive, reading_archive
 from shared.datasets.containers import recognise
 from shared.datasets.faults import RowFault, RowTooLarge, at_row, bad_rows, too_large, unreadable
 from shared.datasets.formats import detect_format, named_format
+from shared.datasets.gallery import Gallery
 from shared.datasets.limits import Limits
-from shared.datasets.normalise import normalise
+from shared.datasets.pictured import normalise_pictured, shows_image_without_one
 from shared.datasets.readers import read_raw_rows
 from shared.datasets.rows import encode_row
 from shared.kit.errors import ImtsError, Unavailable
@@ -27,6 +30,8 @@ from shared.kit.errors import ImtsError, Unavailable
 REFUSED = 3
 """Exit status when the file was read and refused."""
 STORAGE_FULL = "storage_full"
+IMAGES = "images"
+"""The folder of the images of an upload, beside its rows."""
 _REPORTED_ROWS = 20
 
 
@@ -38,21 +43,27 @@ class IngestReport(WireModel):
     sha256: str
     """Of the normalised rows."""
     size_bytes: int
+    images: int = 0
+    """Files beside the rows, in a folder `images`, each named after its hash."""
 
 
 class _Sink:
     """Writes normalised rows, counting and hashing them."""
 
-    def __init__(self, target: BinaryIO, limits: Limits) -> None:
+    def __init__(self, target: BinaryIO, gallery: Gallery, limits: Limits) -> None:
         self._target = target
+        self._gallery = gallery
         self._limits = limits
+        self._imageless: list[int] = []
+        """Rows that would show an image and have none."""
         self._digest = hashlib.sha256()
         self.rows = 0
         self.size = 0
 
     def add(self, row: Any, form: DatasetFormat) -> None:
         try:
-            line = encode_row(normalise(row, form))
+            normalised = normalise_pictured(row, form, self._gallery)
+            line = encode_row(normalised)
         except UnicodeEncodeError:
             raise RowFault("holds a lone surrogate, which no file can carry; remove it") from None
         except RecursionError:
@@ -65,20 +76,32 @@ class _Sink:
             raise too_large(f"the file has more than {self._limits.rows} rows; split it")
         if self.size > self._limits.output_bytes:
             raise too_large(f"the file unpacks into more than {self._limits.output_bytes} bytes; split it")
+        if len(self._imageless) < _REPORTED_ROWS and shows_image_without_one(normalised):
+            self._imageless.append(self.rows)
         self._digest.update(line)
         self._target.write(line)
 
     def report(self, form: DatasetFormat) -> IngestReport:
-        return IngestReport(format=form, rows=self.rows, sha256=self._digest.hexdigest(), size_bytes=self.size)
+        """What was written; where rows have images, `<image>` is a place in each of them."""
+        if self._gallery and self._imageless:
+            fault = RowFault("has <image> in its messages and no images, which other rows have; add it or reword")
+            raise bad_rows([(number, fault) for number in self._imageless])
+        return IngestReport(
+            format=form, rows=self.rows, sha256=self._digest.hexdigest(), size_bytes=self.size,
+            images=len(self._gallery),
+        )  # fmt: skip
 
 
 def ingest(source: io.BufferedIOBase, filename: str, form_name: str, target: Path, limits: Limits) -> IngestReport:
-    """Write the normalised rows of `source` to `target`; an ImtsError names the row and the fix."""
+    """Write the normalised rows of `source` to `target`, images beside it; an ImtsError names the row and the fix."""
     form = named_format(form_name)
-    rows = read_raw_rows(source, recognise(source, filename), limits)
-    with target.open("wb") as stream:
-        sink = _Sink(stream, limits)
-        form = _write_all(rows, form, sink)
+    archive = Archive(source, limits) if is_archive(source) else None
+    if archive is not None:
+        source, filename = archive.open_rows(), archive.row_file
+    gallery = Gallery(target.with_name(IMAGES), limits, archive)
+    with target.open("wb") as stream, reading_archive() if archive else nullcontext():
+        sink = _Sink(stream, gallery, limits)
+        form = _write_all(read_raw_rows(source, recognise(source, filename), limits), form, sink)
     if form is None:
         raise unreadable("the file has no rows; send at least one", code="empty_dataset")
     return sink.report(form)

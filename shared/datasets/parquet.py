@@ -9,6 +9,8 @@ from shared.datasets.formats import KNOWN_COLUMNS
 from shared.datasets.limits import Limits
 
 _BATCH = 64
+_BATCH_OF_IMAGES = 4
+_IMAGES = frozenset({"image", "images"})
 _DAMAGED = "the Parquet file is damaged or uses a feature we do not read; write it again"
 
 
@@ -31,7 +33,8 @@ def read_parquet(source: io.BufferedIOBase, limits: Limits) -> Iterator[Any]:
             raise unreadable("the Parquet file has no column that a data set form knows; rename its columns")
         if len(set(columns)) != len(columns):
             raise unreadable("the Parquet file names a column twice; give each column its own name")
-        for batch in file.iter_batches(batch_size=_BATCH, columns=columns, use_threads=False):
+        size = _BATCH if _IMAGES.isdisjoint(columns) else _BATCH_OF_IMAGES
+        for batch in file.iter_batches(batch_size=size, columns=columns, use_threads=False):
             yield from batch.to_pylist()
     except MemoryError:
         raise too_large("the Parquet file unpacks into more memory than an upload may use; split it") from None

@@ -28,6 +28,7 @@ DOORS = {
     "llama_cpp": ("services/training/export/llama_cpp.py",),
     "llamafactory": ("services/training/", "shared/generation/templates.py"),
     "peft": ("services/training/", "shared/generation/"),
+    "PIL": ("shared/datasets/pictures.py",),
     "prometheus_client": ("shared/kit/metrics.py",),
     "pyarrow": ("shared/datasets/", "services/training/"),
     "redis": ("services/stream/", "shared/kit/checkup.py"),

@@ -16,6 +16,7 @@ def _to_domain(row: DatasetVersionRow) -> DatasetVersion:
     return DatasetVersion(
         dataset_id=row.dataset_id, name=row.name, version=row.version, rows=row.rows, format=DatasetFormat(row.format),
         sha256=row.sha256, size_bytes=row.size_bytes, created_at=row.created_at,
+        images=row.images,
     )  # fmt: skip
 
 
@@ -54,7 +55,7 @@ class SqlDatasets:
         row = DatasetVersionRow(
             dataset_id=new_id("ds"), name=new.name, version=number_next(self._session, DatasetRow, new.name, newest),
             rows=new.rows, format=new.format.value, sha256=new.sha256, size_bytes=new.size_bytes,
-            created_at=new.created_at,
+            created_at=new.created_at, images=new.images,
         )  # fmt: skip
         self._session.add(row)
         self._session.flush()

@@ -18,7 +18,7 @@ def _to_domain(row: ModelVersionRow) -> ModelVersion:
     return ModelVersion(
         model_id=row.model_id, name=row.name, version=row.version, base=row.base, adapter=row.adapter,
         template=row.template, parameters=row.parameters, base_model=row.base_model, job_id=row.job_id,
-        created_at=row.created_at, purpose=ModelPurpose(row.purpose),
+        created_at=row.created_at, purpose=ModelPurpose(row.purpose), takes_images=row.takes_images,
     )  # fmt: skip
 
 
@@ -60,6 +60,7 @@ class SqlModels:
         base_model: str | None,
         job_id: str | None,
         purpose: ModelPurpose = ModelPurpose.CHAT,
+        takes_images: bool = False,
     ) -> AddedModel:
         newest = hold_name(self._session, ModelRow, name)
         row = ModelVersionRow
@@ -77,7 +78,7 @@ class SqlModels:
         added = ModelVersionRow(
             model_id=new_id("mdl"), name=name, version=number_next(self._session, ModelRow, name, newest),
             base=base, adapter=adapter, template=template, parameters=parameters, base_model=base_model,
-            job_id=job_id, created_at=datetime.now(UTC), purpose=purpose,
+            job_id=job_id, created_at=datetime.now(UTC), purpose=purpose, takes_images=takes_images,
         )  # fmt: skip
         self._session.add(added)
         self._session.flush()

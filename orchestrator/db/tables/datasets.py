@@ -30,5 +30,7 @@ class DatasetVersionRow(Base):
     rows: Mapped[int] = mapped_column("row_count")
     format: Mapped[str] = mapped_column(ascii_column(16))
     sha256: Mapped[str] = mapped_column(ascii_column(64))
+    images: Mapped[str | None] = mapped_column(ascii_column(64))
+    """Manifest of the folder that holds the rows' images."""
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orchestrator.db.tables.base import Base
@@ -35,4 +35,5 @@ class ModelVersionRow(Base):
     job_id: Mapped[str | None] = mapped_column(ascii_column(32), index=True)
     purpose: Mapped[str] = mapped_column(ascii_column(16), server_default="chat")
     """A `ModelPurpose`."""
+    takes_images: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

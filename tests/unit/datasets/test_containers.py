@@ -94,7 +94,7 @@ BROKEN: list[tuple[bytes, str, str]] = [
     (_parquet([{"unknown": 1}]), "a.parquet", "no column that a data set form knows"),
     (_parquet([{"text": b"\xff"}]), "a.parquet", "row 1: `text` must be text"),
     (b"not parquet", "a.parquet", "does not start as Parquet"),
-    (b"PK\x03\x04....", "a.zip", "zip archive"),
+    (b"PK\x03\x04....", "a.zip", "zip archive is damaged"),
     (b"\x1f\x8b....", "a.jsonl.gz", "gzip"),
     ("[{}]".encode("utf-16"), "a.json", "not UTF-8"),
     ("[{}]".encode("utf-16-le"), "a.json", "not UTF-8"),

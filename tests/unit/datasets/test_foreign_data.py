@@ -26,7 +26,9 @@ def test_every_demo_file_of_llama_factory_is_recognised(name: str, form: str, co
     assert all(row.keys() & {"messages", "text"} for row in read_rows(tmp_path / "rows.jsonl"))
 
 
-@pytest.mark.parametrize(("name", "why"), [("mllm_demo.json", "row 1: `images`"), ("dataset_info.json", "row 1: ")])
+@pytest.mark.parametrize(
+    ("name", "why"), [("mllm_demo.json", "row 1: `images[0]` is a path"), ("dataset_info.json", "row 1: ")]
+)
 def test_images_and_files_that_are_no_data_set_are_refused(name: str, why: str, tmp_path: Path) -> None:
     path = foreign_data("llamafactory-demo") / name
     with path.open("rb") as source, pytest.raises(InvalidRequest) as refusal:
