@@ -34,13 +34,14 @@ def make_tiny(
     heads: int | None = None,
     vocab_size: int | None = None,
     pretrain_steps: int | None = None,
+    takes_images: Annotated[bool, typer.Option("--takes-images", help="Shaped like Qwen2-VL.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait until it is made.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Make a small base model that trains on any machine."""
     said = {
         "seed": seed, "hidden_size": hidden_size, "layers": layers, "heads": heads, "vocab_size": vocab_size,
-        "pretrain_steps": pretrain_steps,
+        "pretrain_steps": pretrain_steps, "takes_images": takes_images or None,
     }  # fmt: skip
     with connect() as client:
         job = client.models.make_tiny(

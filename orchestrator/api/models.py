@@ -45,7 +45,7 @@ def view_of(model: ModelVersion) -> ModelView:
     return ModelView(
         model_id=model.model_id, name=model.name, version=model.version, base=model.base, adapter=model.adapter,
         template=model.template, parameters=model.parameters, base_model=model.base_model, job_id=model.job_id,
-        created_at=model.created_at, purpose=model.purpose,
+        created_at=model.created_at, purpose=model.purpose, takes_images=model.takes_images,
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ def register_model(models: ModelRepository, job: Job, made: dict[str, Any]) -> A
         base_model=None if base is None else f"{base.name}@{base.version}",
         job_id=job.job_id,
         purpose=ModelPurpose(made.get("purpose", ModelPurpose.CHAT)),
+        takes_images=made.get("takes_images") is True,
     )
 
 
@@ -35,7 +36,7 @@ def told_model(model: ModelVersion) -> JsonObject:
     """A model's version as the audit tells it."""
     return {
         "name": model.name, "version": model.version, "base": model.base, "adapter": model.adapter,
-        "baseModel": model.base_model, "purpose": model.purpose,
+        "baseModel": model.base_model, "purpose": model.purpose, "takesImages": model.takes_images,
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from orchestrator.domain.origins import origins_of
 from orchestrator.domain.ports import UnitOfWork
 from orchestrator.domain.queueing.gauge import QueueGauge
 from orchestrator.domain.queueing.turns import turn_of
+from orchestrator.domain.sight import require_sight
 from orchestrator.domain.submission import Named, Submission, require_adapter, require_format, require_purpose
 from shared.contracts.base import JsonObject
 from shared.contracts.jobs import Phase
@@ -58,6 +59,11 @@ class Acceptance:
         for named in submission.models.values():
             require_purpose(named, self._model(named).purpose)
             require_adapter(submission, named, self._model(named).adapter)
+        require_sight(
+            submission,
+            {role: self._dataset(named) for role, named in submission.datasets.items()},
+            {role: self._model(named) for role, named in submission.models.items()},
+        )
         return Inputs(
             {role: self._dataset(named).as_input() for role, named in submission.datasets.items()},
             {role: self._told(submission.kind, self._model(named)) for role, named in submission.models.items()},

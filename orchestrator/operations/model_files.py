@@ -20,6 +20,7 @@ _ALLOWED = re.compile(
 _STATE = re.compile(
     r".+\.(pt|pth|bin|pkl|pickle|ckpt)|trainer_state\.json|trainer_log\.jsonl|training_args\.\w+|\w+_results\.json"
 )
+_IMAGE_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _CODE_KEYS = frozenset({"auto_map", "trust_remote_code", "custom_pipelines"})
 _FILE_KEYS = frozenset({"tokenizer_file", "vocab_file", "merges_file", "spm_file", "sp_model_file"})
 _DUNDER = re.compile(r"__\w+__")
@@ -64,6 +65,12 @@ def check_folder(folder: Path) -> int:
     for name in sorted(names - set(weights)):
         _check_text(folder / name, names)
     return sum(header_of(folder / name).parameters for name in weights)
+
+
+def folder_takes_images(folder: Path) -> bool:
+    """Whether a folder that was checked holds a model with a vision tower, and what prepares images for it."""
+    has_tower = isinstance(json_of(folder / "config.json").get("vision_config"), dict)
+    return has_tower and any((folder / name).exists() for name in _IMAGE_PROCESSORS)
 
 
 def _check_text(path: Path, names: set[str]) -> None:

@@ -12,7 +12,7 @@ from orchestrator.domain.ports import UnitOfWork, UnitsOfWork
 from orchestrator.domain.reference import check_name
 from orchestrator.domain.registration import told_model
 from orchestrator.operations.adapter_files import VALUE_HEAD, check_adapter, tensors_of
-from orchestrator.operations.model_files import check_file_name, check_folder, refuse
+from orchestrator.operations.model_files import check_file_name, check_folder, folder_takes_images, refuse
 from orchestrator.operations.requester import Created, Made, Requester, find_made, make_once
 from orchestrator.operations.scratch import Scratch
 from shared.contracts.base import JsonObject
@@ -78,7 +78,10 @@ class ModelIntake:
             if base is None:
                 parameters = check_folder(room)
                 stored = self._store.put_tree(room).sha256
-                return {**found, "base": stored, "adapter": None, "parameters": parameters, "base_model": None}
+                return {
+                    **found, "base": stored, "adapter": None, "parameters": parameters, "base_model": None,
+                    "takes_images": folder_takes_images(room),
+                }  # fmt: skip
             check_adapter(room, tensors_of(self._store, base.base), base.name)
             purpose = ModelPurpose.REWARD if (room / VALUE_HEAD).exists() else ModelPurpose.CHAT
             return {
@@ -93,6 +96,11 @@ class ModelIntake:
             raise InvalidRequest(
                 f"base: {base.reference} is an adapter itself; name the version that it was trained from, or merge it",
                 param="base", code="base_is_an_adapter",
+            )  # fmt: skip
+        if base.takes_images:
+            raise InvalidRequest(
+                f"base: {base.reference} takes images, and adapters for such models are not taken in yet",
+                param="base", code="images_not_supported",
             )  # fmt: skip
         return base
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from orchestrator.domain.job import Inputs, Job
 from orchestrator.domain.planning import PlanningPeer, duration_of
 from orchestrator.domain.ports import JobFilter, UnitOfWork, UnitsOfWork
+from orchestrator.domain.sight import require_plannable
 from orchestrator.domain.submission import training_submission
 from orchestrator.operations.submit import Intake
 from shared.contracts.jobs import Phase
@@ -30,6 +31,7 @@ class PlanDesk:
         submission = training_submission(spec)
 
         def look(uow: UnitOfWork) -> tuple[Inputs, list[Job]]:
+            require_plannable(uow.models.require(spec.model_name, "modelName"))
             wanted = JobFilter(kind=JobKind.TRAINING, phase=Phase.SUCCEEDED)
             return self._intake.acceptance(uow).resolve(submission), uow.jobs.page(wanted, None, _ENDED)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from orchestrator.domain.model import ModelVersion
 from orchestrator.domain.ports import UnitsOfWork
 from orchestrator.domain.serving import ServingPeer, Upstream, in_order
+from orchestrator.domain.sight import require_text_model
 from orchestrator.domain.submission import Named, require_purpose
 from shared.contracts.chat import ChatRequest
 from shared.contracts.serving import ServingCall, ServingView, ServingViews
@@ -44,7 +45,9 @@ class Waiter:
 
     def _find(self, reference: str) -> ModelVersion:
         model = self._units.read(lambda uow: uow.models.require(reference, "model"))
-        require_purpose(Named(reference, "model"), model.purpose)
+        named = Named(reference, "model")
+        require_purpose(named, model.purpose)
+        require_text_model(named, model)
         return model
 
     async def look_around(self) -> ServingViews:

@@ -45,6 +45,11 @@ class EngineArguments(TypedDict, total=False):
     neat_packing: bool
     train_on_prompt: bool
     mask_history: bool
+    image_max_pixels: int
+    image_min_pixels: int
+    freeze_vision_tower: bool
+    freeze_multi_modal_projector: bool
+    freeze_language_model: bool
     overwrite_cache: bool
     cache_dir: str
     output_dir: str

@@ -5,9 +5,10 @@ from pathlib import Path
 from services.training.data_files import BadRow, Written, write_data
 from services.training.mixing import Mixture, Part, whole
 from services.training.recipe import TRAIN, VALIDATION
+from services.training.showing import reference_of, sight_of
 from shared.contracts import events
 from shared.contracts.failures import Reason
-from shared.contracts.training import TrainingSpec
+from shared.contracts.training import Stage, TrainingSpec
 from shared.contracts.work import DatasetInput
 from shared.worker.attempt import Attempt, UserFault
 
@@ -17,13 +18,13 @@ def bring_rows(attempt: Attempt, spec: TrainingSpec, folder: Path) -> bool:
     mixture = mixture_of(attempt, spec)
     rows = {TRAIN: mixture.training()}
     if held_out := attempt.spec.datasets.get(VALIDATION):
-        rows[VALIDATION] = whole(_name(held_out), attempt.store.local_path(held_out.sha256))
+        rows[VALIDATION] = whole(reference_of(held_out), attempt.store.local_path(held_out.sha256))
     elif spec.validation_split is not None:
         rows[VALIDATION] = mixture.validation()
     if len(mixture.parts) > 1:
         _tell_mix(attempt, mixture)
     try:
-        files = write_data(folder, spec.stage, rows)
+        files = write_data(folder, spec.stage, rows, sight_of(attempt) if spec.stage is Stage.SFT else None)
     except BadRow as fault:
         raise _bad_row(attempt, fault) from fault
     for role, written in files.items():
@@ -42,11 +43,7 @@ def mixture_of(attempt: Attempt, spec: TrainingSpec) -> Mixture:
 
 
 def _part(attempt: Attempt, dataset: DatasetInput, weight: float | None = None) -> Part:
-    return Part(_name(dataset), attempt.store.local_path(dataset.sha256), dataset.rows, weight)
-
-
-def _name(dataset: DatasetInput) -> str:
-    return f"{dataset.name}@{dataset.version}"
+    return Part(reference_of(dataset), attempt.store.local_path(dataset.sha256), dataset.rows, weight)
 
 
 def _tell_mix(attempt: Attempt, mixture: Mixture) -> None:

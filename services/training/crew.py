@@ -9,6 +9,7 @@ from services.training.callbacks.best import BestCallback
 from services.training.callbacks.checkpoints import CheckpointCallback
 from services.training.callbacks.commands import CommandCallback
 from services.training.callbacks.control import ControlCallback
+from services.training.callbacks.images import ImagesCallback
 from services.training.callbacks.labels import LabelsCallback
 from services.training.callbacks.memory_guard import MemoryGuardCallback
 from services.training.callbacks.metrics import MetricsCallback
@@ -56,6 +57,7 @@ class Crew:
         patience = spec.early_stopping_evaluations
         return [
             LabelsCallback(attempt, spec.cutoff_len),
+            ImagesCallback(spec.cutoff_len),
             *([BeginningCallback(beginning)] if spec.pissa_init else []),
             self.metrics,
             *([StoppingCallback(attempt, patience)] if patience else []),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from services.training.mixing import Line
+from services.training.sight import Sight
 from services.training.stage_rows import ROW_OF_STAGE, Row, RowUnfit
 from shared.contracts.base import JsonObject
 from shared.contracts.training import Stage
@@ -29,6 +30,7 @@ _TAGS: JsonObject = {
 _MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 # A declared schema: a reader left to guess takes texts that look like dates for dates.
 _TALK = [("messages", pa.list_(_MESSAGE)), ("tools", pa.string())]
+_IMAGES = ("images", pa.list_(pa.string()))
 _PAIRS = pa.schema([*_TALK, ("chosen", _MESSAGE), ("rejected", _MESSAGE)])
 _SCHEMAS = {
     Stage.SFT: pa.schema(_TALK),
@@ -39,7 +41,11 @@ _SCHEMAS = {
 }
 
 
-def _description(stage: Stage) -> JsonObject:
+def _schema(stage: Stage, sight: Sight | None) -> pa.Schema:
+    return _SCHEMAS[stage] if sight is None else _SCHEMAS[stage].append(pa.field(*_IMAGES))
+
+
+def _description(stage: Stage, sight: Sight | None) -> JsonObject:
     """What LLaMA-Factory is told of the columns."""
     if stage is Stage.PT:
         return {"formatting": "alpaca", "columns": {"prompt": "text"}}
@@ -49,6 +55,8 @@ def _description(stage: Stage) -> JsonObject:
         columns |= {"chosen": "chosen", "rejected": "rejected"}
     if stage is Stage.KTO:
         columns |= {"kto_tag": "label"}
+    if sight is not None:
+        columns |= {"images": "images"}
     return {"formatting": "sharegpt", "ranking": is_ranking, "columns": dict(columns), "tags": _TAGS}
 
 
@@ -73,12 +81,14 @@ class BadRow(Exception):
         self.why = why
 
 
-def write_data(folder: Path, stage: Stage, rows: Mapping[str, Iterable[Line]]) -> dict[str, Written]:
+def write_data(
+    folder: Path, stage: Stage, rows: Mapping[str, Iterable[Line]], sight: Sight | None = None
+) -> dict[str, Written]:
     """Write each role's rows and the description of all; answers what happened to the rows, or raises BadRow."""
     folder.mkdir(parents=True, exist_ok=True)
-    info = {role: {"file_name": f"{role}.arrow", **_description(stage)} for role in rows}
+    info = {role: {"file_name": f"{role}.arrow", **_description(stage, sight)} for role in rows}
     (folder / "dataset_info.json").write_text(json.dumps(info))
-    return {role: _write(folder / f"{role}.arrow", stage, lines) for role, lines in rows.items()}
+    return {role: _write(folder / f"{role}.arrow", stage, lines, sight) for role, lines in rows.items()}
 
 
 def rows_in(folder: Path, role: str) -> int:
@@ -87,10 +97,10 @@ def rows_in(folder: Path, role: str) -> int:
         return sum(batch.num_rows for batch in batches)
 
 
-def _write(path: Path, stage: Stage, lines: Iterable[Line]) -> Written:
+def _write(path: Path, stage: Stage, lines: Iterable[Line], sight: Sight | None) -> Written:
     report = Written()
-    schema = _SCHEMAS[stage]
-    fitting = _fitting(stage, lines, report)
+    schema = _schema(stage, sight)
+    fitting = _fitting(stage, lines, report, sight)
     # Read batch by batch; of a Parquet file, all that was read stays in memory until its end.
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         while batch := list(islice(fitting, _BATCH)):
@@ -112,11 +122,13 @@ def _table(schema: pa.Schema, batch: list[tuple[Line, Row]]) -> pa.Table:
         raise
 
 
-def _fitting(stage: Stage, lines: Iterable[Line], report: Written) -> Iterator[tuple[Line, Row]]:
+def _fitting(stage: Stage, lines: Iterable[Line], report: Written, sight: Sight | None) -> Iterator[tuple[Line, Row]]:
     convert = ROW_OF_STAGE[stage]
     for line in lines:
         try:
-            yield line, convert(json.loads(line.text))
+            row = json.loads(line.text)
+            taught = convert(row)
+            yield line, taught if sight is None else sight.shown(line.dataset, row, taught)
         except RowUnfit as fault:
             report.dropped[str(fault)] += 1
             if len(report.dropped_rows) < _NAMED:

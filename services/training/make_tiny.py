@@ -4,8 +4,8 @@ import shutil
 
 from services.training.cards import MODEL, made_card
 from services.training.devices import fit_threads
+from services.training.export import tiny_tokenizer, tiny_vision
 from services.training.export.tiny import make_tiny
-from services.training.export.tiny_tokenizer import TEMPLATE
 from services.training.publish import publish_model
 from services.training.questions import questions
 from services.training.recipe import TRAIN
@@ -35,6 +35,7 @@ def run_make_tiny(attempt: Attempt) -> Result:
             heads=spec.heads,
             vocab_size=spec.vocab_size,
             pretrain_steps=spec.pretrain_steps,
+            takes_images=spec.takes_images,
         )
         _tell(attempt, 2, "storing")
         figures: JsonObject = {"vocab_size": report.vocab_size, "pretrain_loss": report.pretrain_loss}
@@ -47,7 +48,8 @@ def run_make_tiny(attempt: Attempt) -> Result:
         "name": spec.name,
         "base": artifact.sha256,
         "adapter": None,
-        "template": TEMPLATE,
+        "template": (tiny_vision if spec.takes_images else tiny_tokenizer).TEMPLATE,
+        "takes_images": spec.takes_images,
         "parameters": report.parameters,
     }
     return Result(result={"model": model, "metrics": figures}, artifacts=[artifact])

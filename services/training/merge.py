@@ -39,6 +39,7 @@ def run_merge(attempt: Attempt) -> Result:
         "adapter": None,
         "template": model.template,
         "parameters": weights.parameters,
+        "takes_images": weights.takes_images,
     }
     return Result(result={"model": made, "metrics": {"bytes": artifact.size}}, artifacts=[artifact])
 

@@ -82,3 +82,19 @@ def row_arguments(spec: TrainingSpec) -> EngineArguments:
             neat_packing=spec.neat_packing, train_on_prompt=spec.train_on_prompt, mask_history=spec.mask_history
         )
     return found
+
+
+def image_arguments(spec: TrainingSpec) -> EngineArguments:
+    """How images are prepared, and what of a model that takes them is left alone; what is not said is not told."""
+    found = EngineArguments()
+    if spec.image_max_pixels is not None:
+        found["image_max_pixels"] = spec.image_max_pixels
+    if spec.image_min_pixels is not None:
+        found["image_min_pixels"] = spec.image_min_pixels
+    if spec.freeze_vision_tower is not None:
+        found["freeze_vision_tower"] = spec.freeze_vision_tower
+    if spec.freeze_multi_modal_projector is not None:
+        found["freeze_multi_modal_projector"] = spec.freeze_multi_modal_projector
+    if spec.freeze_language_model is not None:
+        found["freeze_language_model"] = spec.freeze_language_model
+    return found

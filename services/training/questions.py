@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.training.stage_rows import Row
+from shared.datasets.pictured import IMAGE
 from shared.datasets.rows import read_rows
 
 
@@ -16,4 +17,6 @@ def questions(blob: Path) -> Iterator[str]:
 def _texts(row: Row) -> list[str]:
     if "text" in row:
         return [row["text"]]
-    return [turn["content"] for turn in row["messages"] if turn["role"] in {"system", "user"}]
+    # Where an image stands is no text: a tokenizer that knows the word would not see the place.
+    asked = (turn["content"] for turn in row["messages"] if turn["role"] in {"system", "user"})
+    return [text.replace(IMAGE, "") for text in asked] if row.get("images") else list(asked)

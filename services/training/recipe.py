@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.training.arguments import EngineArguments
-from services.training.options import needs_reference, objective_arguments, row_arguments, weight_arguments
+from services.training.options import (
+    image_arguments,
+    needs_reference,
+    objective_arguments,
+    row_arguments,
+    weight_arguments,
+)
 from services.training.ranks.presets import strategy_arguments
 from shared.contracts.parallel import Strategy
 from shared.contracts.training import TrainingSpec
@@ -120,6 +126,7 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
     arguments |= weight_arguments(spec)
     arguments |= objective_arguments(spec)
     arguments |= row_arguments(spec)
+    arguments |= image_arguments(spec)
     return _with_evaluation(_with_adapter(arguments, spec, inputs), spec, inputs)
 
 

@@ -178,6 +178,7 @@ def _result(spec: TrainingSpec, base: ModelInput, artifact: Artifact, weights: W
         "adapter": artifact.sha256 if is_adapter else None,
         "template": base.template,
         "parameters": weights.parameters,
+        "takes_images": weights.takes_images,
         "purpose": ModelPurpose.REWARD if spec.stage.has_value_head else ModelPurpose.CHAT,
     }
     return Result(result={"model": model, "metrics": figures}, artifacts=[artifact])

@@ -20,6 +20,11 @@ class Weights:
     size: int
     """In bytes."""
     parameters: int
+    takes_images: bool = False
+    """Whether it has a vision tower, and what prepares images for it."""
+
+
+_IMAGE_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 
 def weights_of(model: Path) -> Weights:
@@ -27,7 +32,17 @@ def weights_of(model: Path) -> Weights:
     files = sorted(file for file in model.glob("*.safetensors") if file.name != _HEAD)
     if not files or not (model / "config.json").is_file():
         raise UserFault(Reason.MODEL_MISSING, "the model's folder has no config.json or no safetensors weights")
-    return Weights(sum(file.stat().st_size for file in files), sum(_parameters(file) for file in files))
+    size, parameters = sum(file.stat().st_size for file in files), sum(_parameters(file) for file in files)
+    return Weights(size, parameters, _takes_images(model))
+
+
+def _takes_images(model: Path) -> bool:
+    try:
+        config = json.loads((model / "config.json").read_bytes())
+    except ValueError:
+        return False
+    has_tower = isinstance(config, dict) and isinstance(config.get("vision_config"), dict)
+    return has_tower and any((model / name).is_file() for name in _IMAGE_PROCESSORS)
 
 
 def _parameters(file: Path) -> int:

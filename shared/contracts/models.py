@@ -30,6 +30,8 @@ class ModelView(Contract):
     adapter: Sha256 | None = None
     template: str
     purpose: ModelPurpose = ModelPurpose.CHAT
+    takes_images: bool = False
+    """Whether it can be shown images, and trained on data sets that have some."""
     parameters: Int | None = None
     """Number of weights, adapter excluded."""
     base_model: str | None = None
@@ -47,6 +49,10 @@ class ModelPage(Contract):
     next_cursor: str | None = None
 
 
+_LEAST_HEAD = 8
+"""Numbers of a head, when places in an image are turned into three angles."""
+
+
 class MakeTinySpec(Contract):
     """Make a small base model on the spot: random weights, a tokenizer trained on the data set, a short warm-up."""
 
@@ -56,6 +62,8 @@ class MakeTinySpec(Contract):
     layers: Annotated[Int, Field(ge=1, le=24)] = 2
     heads: Annotated[Int, Field(ge=1, le=32)] = 4
     vocab_size: Annotated[Int, Field(ge=300, le=65_536)] = 512
+    takes_images: bool = False
+    """Shaped like Qwen2-VL, with a small vision tower, instead of like Llama."""
     pretrain_steps: Annotated[Int, Field(ge=0, le=5_000)] = 200
     seed: Annotated[Int, Field(ge=0, le=2**31 - 1)] = 7
 
@@ -63,4 +71,7 @@ class MakeTinySpec(Contract):
     def _heads_share_the_width(self) -> Self:
         if self.hidden_size % self.heads:
             raise ValueError("hiddenSize must be a multiple of heads")
+        head = self.hidden_size // self.heads
+        if self.takes_images and (head < _LEAST_HEAD or head % 2):
+            raise ValueError(f"takesImages needs hiddenSize / heads to be even and at least {_LEAST_HEAD}")
         return self

@@ -12,7 +12,14 @@ from shared.contracts.mixing import DataOptions
 from shared.contracts.parallel import Parallel, Strategy, batches_of
 from shared.contracts.safeguards import SafeguardOptions
 from shared.contracts.scheduling import Scheduling
-from shared.contracts.tuning import EngineOptions, ObjectiveOptions, PreferenceLoss, RowOptions, WeightOptions
+from shared.contracts.tuning import (
+    EngineOptions,
+    ImageOptions,
+    ObjectiveOptions,
+    PreferenceLoss,
+    RowOptions,
+    WeightOptions,
+)
 
 
 class Stage(StrEnum):
@@ -65,6 +72,7 @@ _BELONGS_TO = {
     **_only("stage", _PREFERENCES, "pref_beta", "pref_ftx"),
     **_only("stage", [Stage.KTO], "kto_chosen_weight", "kto_rejected_weight"),
     **_only("stage", [Stage.SFT], "neat_packing", "train_on_prompt", "mask_history"),
+    **_only("stage", [Stage.SFT], *ImageOptions.model_fields),
     **_only("stage", [Stage.PT, Stage.SFT], "packing"),
     **_only("finetuning_type", [FinetuningType.LORA], "use_rslora", "use_dora", "pissa_init", "loraplus_lr_ratio",
            "quantization_bit"),
@@ -77,6 +85,8 @@ _BELONGS_TO = {
 """Options that only some stages or methods have; those of a plain LoRA are let be, so that one request fits several."""
 
 
+_MOST_PIXELS = 768 * 768
+"""Of an image, when nothing is said."""
 MOST_ACCUMULATED = 4096
 """Forward passes before an optimizer step."""
 
@@ -120,7 +130,7 @@ class Essentials(DataOptions):
 
 
 class TrainingSpec(
-    Scheduling, SafeguardOptions, EngineOptions, RowOptions, ObjectiveOptions, WeightOptions, Essentials
+    Scheduling, SafeguardOptions, EngineOptions, ImageOptions, RowOptions, ObjectiveOptions, WeightOptions, Essentials
 ):
     """A fine-tuning job. Only these fields reach the engine; paths and engine switches are the server's."""
 
@@ -199,6 +209,28 @@ class TrainingSpec(
     def _smoothing_is_of_sigmoid(cls, value: float, info: ValidationInfo) -> float:
         if value and info.data.get("pref_loss") is not PreferenceLoss.SIGMOID:
             raise ValueError("belongs to prefLoss sigmoid")
+        return value
+
+    @field_validator("image_min_pixels")
+    @classmethod
+    def _smallest_is_below_largest(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value > (info.data.get("image_max_pixels") or _MOST_PIXELS):
+            raise ValueError(f"must not be above imageMaxPixels, {_MOST_PIXELS} when absent")
+        return value
+
+    @field_validator("freeze_multi_modal_projector")
+    @classmethod
+    def _lora_lets_the_projector_be(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+        if value is False and info.data.get("finetuning_type") is FinetuningType.LORA:
+            raise ValueError("lora never changes the projector: drop it, or train with finetuningType full")
+        return value
+
+    @field_validator("freeze_language_model")
+    @classmethod
+    def _something_is_trained(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+        others = ("freeze_vision_tower", "freeze_multi_modal_projector")
+        if value and all(info.data.get(name) is not False for name in others):
+            raise ValueError("leaves nothing to train: set freezeVisionTower to false as well")
         return value
 
     @field_validator("keep_best")

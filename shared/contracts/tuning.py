@@ -87,6 +87,21 @@ class RowOptions(Contract):
     """Learn the last answer of a conversation only."""
 
 
+class ImageOptions(Contract):
+    """How a model that takes images learns from them; stage sft only."""
+
+    image_max_pixels: Annotated[Int, Field(ge=1024, le=33_554_432)] | None = None
+    """Larger images are made smaller; 589,824 (768 × 768) when absent."""
+    image_min_pixels: Annotated[Int, Field(ge=1, le=33_554_432)] | None = None
+    """Smaller images are made larger; 1,024 (32 × 32) when absent."""
+    freeze_vision_tower: bool | None = None
+    """Leave what looks at images as it is; true when absent."""
+    freeze_multi_modal_projector: bool | None = None
+    """Leave what turns images into the language model's terms as it is; true when absent. `lora` never changes it."""
+    freeze_language_model: bool | None = None
+    """Leave the language model as it is; false when absent."""
+
+
 class EngineOptions(Contract):
     """How the computation is done."""
 

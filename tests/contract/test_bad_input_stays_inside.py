@@ -18,6 +18,7 @@ from tests.conftest import SERVICE_SECRET
 from tests.model_folders import GOOD, Files
 from tests.ports import free_port
 from tests.traced import Traced, require_tracing, traced
+from tests.unit.datasets.pictures import packed
 from tests.waiting import eventually
 from tools.source import ROOT
 
@@ -189,10 +190,10 @@ def send_everything(watched: Watched) -> None:
         refused(watched.api.post("/api/sweeps", json=sweep), field, watched)
     for files in FILES.values():
         refused(send_model(watched, files), "files", watched)
-    picture = json.dumps({"instruction": "see", "output": "it", "images": [str(watched.outside / "secret.json")]})
-    refused(
-        watched.api.post("/api/datasets", files={"file": ("a.jsonl", picture)}, data={"name": "evil"}), "file", watched
-    )
+    picture = json.dumps({"instruction": "<image>", "output": "it", "images": [str(watched.outside / "secret.json")]})
+    for content in (picture, packed(("a.jsonl", picture.encode()), ("../a.png", b"x"))):
+        answer = watched.api.post("/api/datasets", files={"file": ("a", content)}, data={"name": "evil"})
+        refused(answer, "file", watched)
     for field in ("script_url", "cloud_file_name"):
         form = {"name": "evil", field: str(watched.outside / "secret.json")}
         refused(watched.api.post("/api/datasets", files={"file": ("a.jsonl", "{}")}, data=form), field, watched)

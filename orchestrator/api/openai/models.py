@@ -19,7 +19,9 @@ def _card(model: ModelVersion) -> ModelCard:
 def list_models(units: Units) -> ModelCards:
     """Those that write, of the newest ten thousand; OpenAI's clients know no pages here."""
     found = units.read(lambda uow: uow.models.page(None, _MOST))
-    return ModelCards(data=[_card(model) for model in found if model.purpose is ModelPurpose.CHAT])
+    return ModelCards(
+        data=[_card(model) for model in found if model.purpose is ModelPurpose.CHAT and not model.takes_images]
+    )
 
 
 @routes.get("/{model}")

@@ -1,4 +1,4 @@
-"""Make a tiny Llama and its tokenizer from a few texts, so that every path runs on a laptop and in a test."""
+"""Make a tiny Llama, or Qwen2-VL, and its tokenizer from a few texts, so that every path runs on a laptop."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from services.training.export import tiny_vision
 from services.training.export.tiny_pretrain import Pretraining, pack_blocks, pretrain
 from services.training.export.tiny_tokenizer import as_user_turn, train_tokenizer
 
@@ -32,6 +33,7 @@ def make_tiny(
     vocab_size: int = 512,
     context_length: int = 1024,
     pretrain_steps: int = 200,
+    takes_images: bool = False,
 ) -> TinyReport:
     """Write config, safetensors and tokenizer to `out_dir`; same texts, seed and thread count, same weights.
 
@@ -41,17 +43,22 @@ def make_tiny(
     corpus = [text for text in texts if text]
     if not corpus:
         raise ValueError("make_tiny needs at least one text that is not empty")
-    tokenizer = train_tokenizer(corpus, vocab_size=vocab_size, context_length=context_length)
+    marks = tiny_vision.MARKS if takes_images else ()
+    tokenizer = train_tokenizer(corpus, vocab_size=vocab_size, context_length=context_length, marks=marks)
+    shape = (tokenizer, hidden_size, layers, heads, context_length)
     # A private random state: making a model must not change what the caller draws next.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(_tiny_config(tokenizer, hidden_size, layers, heads, context_length))
+        model = tiny_vision.new_model(*shape) if takes_images else LlamaForCausalLM(_tiny_config(*shape))
     plan = Pretraining(steps=pretrain_steps)
     blocks = pack_blocks([tokenizer.encode(as_user_turn(text)) for text in corpus], plan.block_length)
     loss = pretrain(model, blocks, plan, seed=seed)
     out_dir.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out_dir)
-    tokenizer.save_pretrained(out_dir)
+    if takes_images:
+        tiny_vision.save_processor(tokenizer, out_dir)
+    else:
+        tokenizer.save_pretrained(out_dir)
     return TinyReport(out_dir, model.num_parameters(), len(tokenizer), loss)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, Qwen2VLForConditionalGeneration
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ def pack_blocks(documents: Sequence[Sequence[int]], block_length: int) -> torch.
     return torch.tensor(tokens[: count * block_length]).view(count, block_length)
 
 
-def pretrain(model: LlamaForCausalLM, blocks: torch.Tensor, plan: Pretraining, *, seed: int) -> float | None:
+def pretrain(
+    model: LlamaForCausalLM | Qwen2VLForConditionalGeneration, blocks: torch.Tensor, plan: Pretraining, *, seed: int
+) -> float | None:
     """Train in place and return the mean loss of the last tenth of the steps, or None for zero steps."""
     draw = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate)

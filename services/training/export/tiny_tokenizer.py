@@ -25,8 +25,13 @@ def as_user_turn(text: str) -> str:
     return f"{TURN_START}user\n{text}{TURN_END}\n"
 
 
-def train_tokenizer(texts: Sequence[str], *, vocab_size: int, context_length: int) -> PreTrainedTokenizerFast:
-    """Learn merges from the texts; digits stay single tokens so that numbers share their pieces."""
+def train_tokenizer(
+    texts: Sequence[str], *, vocab_size: int, context_length: int, marks: Sequence[str] = ()
+) -> PreTrainedTokenizerFast:
+    """Learn merges from the texts; digits stay single tokens so that numbers share their pieces.
+
+    `marks` are further special tokens.
+    """
     if vocab_size < SMALLEST_VOCABULARY:
         raise ValueError(f"vocab_size must be at least {SMALLEST_VOCABULARY}, got {vocab_size}")
     tokenizer = Tokenizer(models.BPE())
@@ -36,7 +41,7 @@ def train_tokenizer(texts: Sequence[str], *, vocab_size: int, context_length: in
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[PAD, TURN_START, TURN_END],
+        special_tokens=[PAD, TURN_START, TURN_END, *marks],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -47,7 +52,7 @@ def train_tokenizer(texts: Sequence[str], *, vocab_size: int, context_length: in
         bos_token=PAD,
         eos_token=TURN_END,
         pad_token=PAD,
-        extra_special_tokens=[TURN_START],
+        extra_special_tokens=[TURN_START, *marks],
         chat_template=CHAT_TEMPLATE,
         model_max_length=context_length,
         clean_up_tokenization_spaces=False,

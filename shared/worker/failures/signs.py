@@ -150,6 +150,7 @@ SIGNS: tuple[Sign, ...] = (
     Sign(R.BAD_INSTALLATION, words=r"undefined symbol|operator torchvision::|GLIBC\w*_[\d.]+' not found"),
     Sign(R.BAD_INSTALLATION, words=r"Failed to import transformers|cannot open shared object file"),
     # The model and the data
+    Sign(R.CUTOFF_TOO_SHORT, words=r"Image features and image tokens do not match"),
     Sign(R.UNKNOWN_TEMPLATE, _kinds("ValueError"), words=r"^Template .* does not exist"),
     Sign(R.TOKENIZER_MISSING, words=r"Failed to load tokenizer|Can't load tokenizer|instantiate the backend tokenizer"),
     Sign(R.WEIGHTS_DAMAGED, _kinds("SafetensorError")),

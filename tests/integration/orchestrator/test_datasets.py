@@ -123,7 +123,7 @@ def test_bad_files_are_refused_and_leave_nothing(alone: Registry) -> None:
     cases: list[tuple[bytes | str, str, int, str]] = [
         ("", "a.jsonl", 422, "empty"), ("a,a\n1,2\n", "a.csv", 422, "twice"), ("text\n1,2\n", "a.csv", 422, "row 1"),
         ('{"text": 1}', "a.jsonl", 422, "row 1: `text`"), (b"PAR1" + bytes(64), "a.parquet", 422, "damaged"),
-        ('{"messages": [], "images": ["/etc/passwd"]}', "a.jsonl", 422, "`images`"),
+        ('{"prompt": "<image>", "output": "", "images": ["/etc/passwd"]}', "a.jsonl", 422, "`images[0]` is a path"),
         ('{"script_url": "https://evil"}', "../../etc/passwd", 422, "no known form"),
     ]  # fmt: skip
     for content, filename, status, why in cases:

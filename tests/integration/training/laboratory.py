@@ -1,5 +1,6 @@
 """A warm engine, a store and a tiny model, for tests that train for real."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -95,7 +96,7 @@ class Laboratory:
         self.cache = folder / "cache"
         self.store = ArtifactStore(str(folder / "artifacts"), self.cache)
         self._engine: subprocess.Popen[str] | None = None
-        self._base: ModelInput | None = None
+        self._made: dict[str, ModelInput] = {}
 
     def engine(self) -> subprocess.Popen[str]:
         """The engine's process, its imports done."""
@@ -129,24 +130,40 @@ class Laboratory:
         _pipe(dead.stdin).close()
         _pipe(dead.stdout).close()
 
-    def dataset(self, rows: list[Event]) -> DatasetInput:
-        """A stored data set."""
+    def dataset(self, rows: list[Event], images: list[bytes] | None = None) -> DatasetInput:
+        """A stored data set; its rows name `images` by their hashes."""
         blob = self.store.put_bytes("".join(f"{json.dumps(row)}\n" for row in rows).encode())
         return DatasetInput(
-            dataset_id="ds-1", name="sums", version=1, format="messages", rows=len(rows), sha256=blob.sha256
-        )
+            dataset_id="ds-1", name="sums", version=1, format="messages", rows=len(rows), sha256=blob.sha256,
+            images=self._gallery(images) if images else None,
+        )  # fmt: skip
+
+    def _gallery(self, images: list[bytes]) -> str:
+        folder = self.folder / f"images-{new_id('m')}"
+        folder.mkdir()
+        for image in images:
+            (folder / hashlib.sha256(image).hexdigest()).write_bytes(image)
+        return self.store.put_tree(folder).sha256
 
     def base(self) -> ModelInput:
         """A tiny model, made once by the engine itself."""
-        if self._base is None:
-            spec = {"operation": "make_tiny", "name": "tiny", "fromDataset": "sums", "pretrainSteps": 2, "seed": 3}
-            run = self.finish(self.begin(spec, kind=JobKind.EXPORT))
+        return self._tiny(name="tiny")
+
+    def seer(self, rows: list[Event]) -> ModelInput:
+        """A tiny model that takes images, and has read the questions of `rows`."""
+        return self._tiny(rows, name="seer", takesImages=True, pretrainSteps=100)
+
+    def _tiny(self, rows: list[Event] = SUMS, **asked: Any) -> ModelInput:
+        name = str(asked["name"])
+        if name not in self._made:
+            spec = {"operation": "make_tiny", "fromDataset": "sums", "pretrainSteps": 2, "seed": 3, **asked}
+            run = self.finish(self.begin(spec, kind=JobKind.EXPORT, rows=rows))
             made = run.result.result["model"]
             assert isinstance(made, dict), self.log()
-            self._base = ModelInput(
-                model_id="m-1", name="tiny", version=1, base=str(made["base"]), template=str(made["template"])
+            self._made[name] = ModelInput(
+                model_id="m-1", name=name, version=1, base=str(made["base"]), template=str(made["template"])
             )
-        return self._base
+        return self._made[name]
 
     def variant(self, change: Callable[[Path], None]) -> ModelInput:
         """The tiny model as it would be had its folder been changed before it was imported."""
@@ -167,14 +184,15 @@ class Laboratory:
         validation: list[Event] | None = None,
         mix: list[list[Event]] | None = None,
         base: ModelInput | None = None,
+        images: list[bytes] | None = None,
     ) -> Run:
         """Hand an attempt to the engine; `after` makes it the next one of the same job, `told` is its first command."""
         given = base or (None if kind is JobKind.EXPORT else self.base())
         models = {} if given is None else {"base": given}
         mixed = {f"train_{place}": self.dataset(part) for place, part in enumerate(mix or [], 1)}
-        datasets = mixed or {"train": self.dataset(rows)}
+        datasets = mixed or {"train": self.dataset(rows, images)}
         if validation is not None:
-            datasets["validation"] = self.dataset(validation)
+            datasets["validation"] = self.dataset(validation, images)
         job = after.folder.parent.name if after else new_id("job")
         number = int(after.folder.name) + 1 if after else 1
         attempt = AttemptSpec(

@@ -49,10 +49,10 @@ REFUSED = {
         fp8_backend fp8_enable_fsdp_float8_all_gather torch_compile torch_compile_backend torch_compile_mode tf32
         bf16_full_eval fp16_full_eval pure_bf16 flash_attn
     """,
-    "not offered yet: images and sound, ppo": """
-        image_max_pixels image_min_pixels image_do_pan_and_scan crop_to_patches video_max_pixels video_min_pixels
-        video_fps video_maxlen use_audio_in_video audio_sampling_rate freeze_vision_tower freeze_multi_modal_projector
-        freeze_language_model ppo_buffer_size ppo_epochs ppo_score_norm ppo_target ppo_whiten_rewards
+    "not offered yet: video and sound, ppo": """
+        image_do_pan_and_scan crop_to_patches video_max_pixels video_min_pixels
+        video_fps video_maxlen use_audio_in_video audio_sampling_rate
+        ppo_buffer_size ppo_epochs ppo_score_norm ppo_target ppo_whiten_rewards
         eval_on_each_dataset max_samples create_new_adapter
     """,
     "not offered yet: tuning that few need": """

@@ -194,3 +194,32 @@ def test_the_web_process_and_the_recipe_load_no_heavy_library() -> None:
     code = f"import services.training.app, services.training.recipe, sys; print(*({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "why"),
+    [
+        ({"stage": "dpo", "imageMaxPixels": 4096}, "imageMaxPixels", "belongs to stage sft"),
+        ({"imageMaxPixels": 1000}, "imageMaxPixels", "greater than or equal to 1024"),
+        ({"imageMaxPixels": 2048, "imageMinPixels": 4096}, "imageMinPixels", "must not be above imageMaxPixels"),
+        ({"imageMinPixels": 600_000}, "imageMinPixels", "must not be above imageMaxPixels, 589824 when absent"),
+        ({"freezeLanguageModel": True}, "freezeLanguageModel", "leaves nothing to train"),
+        ({"freezeMultiModalProjector": False}, "freezeMultiModalProjector", "lora never changes the projector"),
+    ],
+)
+def test_an_option_of_images_that_makes_no_sense_is_refused(fields: dict[str, Any], param: str, why: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TrainingSpec.model_validate({**NAMES, **fields})
+    (error,) = caught.value.errors()
+    assert error["loc"] == (param,)
+    assert why in error["msg"]
+
+
+def test_an_option_of_images_is_told_only_when_it_was_said() -> None:
+    options = {"image_max_pixels", "image_min_pixels", "freeze_vision_tower", "freeze_multi_modal_projector"}
+    assert not options & arguments().keys()
+    told = arguments(imageMaxPixels=4096, imageMinPixels=64, freezeVisionTower=False, freezeLanguageModel=True)
+    assert (told["image_max_pixels"], told["image_min_pixels"]) == (4096, 64)
+    assert (told["freeze_vision_tower"], told["freeze_language_model"]) == (False, True)
+    whole = arguments(finetuningType="full", freezeMultiModalProjector=False)
+    assert whole["freeze_multi_modal_projector"] is False
