@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.utils.data._utils.fetch import _MapDatasetFetcher
 from transformers import Trainer
 
 from services.training.course import Course
@@ -18,6 +19,7 @@ TRANSIENT = frozenset({Reason.STORAGE_FAILED, Reason.NETWORK_FAILED, Reason.TIME
 """Faults that may be gone a moment later."""
 
 Step = Callable[..., torch.Tensor]
+Read = Callable[[Any, Any], Any]
 
 
 class Stepping:
@@ -45,19 +47,23 @@ class Stepping:
 
     @contextmanager
     def in_charge(self) -> Iterator[None]:
-        """Every step of any trainer in this process goes through here, until the end."""
-        plain = Trainer.training_step
+        """Every step of any trainer in this process, and every batch it reads, goes through here, until the end."""
+        plain, plain_read = Trainer.training_step, _MapDatasetFetcher.fetch
         self._step = 0
         self._losses.clear()
 
         def training_step(trainer: Trainer, model: Any, inputs: Any, num_items: Any = None) -> torch.Tensor:
             return self._take(plain, trainer, model, inputs, num_items)
 
-        Trainer.training_step = training_step
+        def fetch(fetcher: Any, indices: Any) -> Any:
+            return self._read(plain_read, fetcher, indices)
+
+        # Nearer to the trainer would be too late: the generators between it and the rows end at their first fault.
+        Trainer.training_step, _MapDatasetFetcher.fetch = training_step, fetch
         try:
             yield
         finally:
-            Trainer.training_step = plain
+            Trainer.training_step, _MapDatasetFetcher.fetch = plain, plain_read
             self._batches.clear()
 
     def forget(self) -> None:
@@ -100,8 +106,23 @@ class Stepping:
                 if reason not in TRANSIENT or self._tried >= self._retries:
                     raise
                 self._tried += 1
-                self._tell(reason, fault)
+                self._tell(reason, fault, self._tried, "computing")
                 is_again = True
+
+    def _read(self, plain: Read, fetcher: Any, indices: Any) -> Any:
+        """One batch's rows, read ahead of its step; as often as a step may be tried."""
+        state = torch.get_rng_state()
+        tried = 0
+        while True:
+            try:
+                return plain(fetcher, indices)
+            except (OSError, RuntimeError) as fault:
+                reason = recognise(faults_of(fault))
+                if reason not in TRANSIENT or tried >= self._retries:
+                    raise
+                tried += 1
+                torch.set_rng_state(state)
+                self._tell(reason, fault, tried, "reading")
 
     def _start_over(self, plain: Step, trainer: Trainer, model: Any) -> None:
         """What the fault left of the step's gradient is dropped, and the micro-batches before it are done again."""
@@ -111,12 +132,13 @@ class Stepping:
         for inputs, num_items in self._batches:
             plain(trainer, model, inputs, num_items)
 
-    def _tell(self, reason: Reason, fault: Exception) -> None:
+    def _tell(self, reason: Reason, fault: Exception, tries: int, during: str) -> None:
+        evidence = {"fault": f"{type(fault).__name__}: {fault}"[:200], "tries": tries, "while": during}
         self._attempt.emit(
             events.SAFEGUARD_STRUCK,
             {
                 "safeguard": "step_retry", "sign": reason.value, "step": self._step, "reaction": "tried_again",
-                "evidence": {"fault": f"{type(fault).__name__}: {fault}"[:200], "tries": self._tried},
+                "evidence": evidence,
             },
         )  # fmt: skip
 

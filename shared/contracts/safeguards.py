@@ -27,7 +27,7 @@ class SafeguardOptions(Contract):
     oom_recovery: bool = True
     """When memory runs out: half the rows at a time, twice as often, from the last checkpoint."""
     step_retries: Annotated[Int, Field(ge=0, le=10)] = 3
-    """How often one step is tried again after a fault that may pass, such as a failed read."""
+    """How often one step, or reading one batch, is tried again after a fault that may pass, such as a failed read."""
     plateau_evaluations: Annotated[Int, Field(ge=1, le=1000)] | None = None
     """Lower the learning rate after so many evaluations in a row without a lower validation loss."""
     plateau_factor: Annotated[Number, Field(gt=0, lt=1)] = 0.5
