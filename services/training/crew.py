@@ -17,6 +17,7 @@ from services.training.callbacks.plateau import PlateauCallback
 from services.training.callbacks.stopping import StoppingCallback
 from services.training.callbacks.watchdog import WatchdogCallback
 from services.training.course import Course
+from services.training.memory_rooms import gpu_room, host_room
 from services.training.stepping import Stepping
 from services.training.weights import Weights
 from shared.contracts.base import JsonObject
@@ -67,10 +68,16 @@ class Crew:
             self.commands,
             *([self._best] if spec.keep_best else []),
             *self._plateau(),
-            *([MemoryGuardCallback(spec, self.course, spec.memory_limit_gb)] if spec.memory_limit_gb else []),
+            *self._memory_guard(),
             # After whoever may ask for a checkpoint: it looks at what would be saved.
             self._watchdog,
         ]
+
+    def _memory_guard(self) -> list[TrainerCallback]:
+        spec = self.spec
+        rooms = [host_room(spec.memory_limit_gb, spec.memory_guard_at)] if spec.memory_limit_gb else []
+        rooms += [gpu_room(spec.gpu_memory_guard_at)] if spec.gpu_memory_guard_at else []
+        return [MemoryGuardCallback(spec, self.course, rooms)] if rooms else []
 
     def _plateau(self) -> list[TrainerCallback]:
         evaluations, factor = self.spec.plateau_evaluations, self.spec.plateau_factor

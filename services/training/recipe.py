@@ -80,8 +80,7 @@ def precision_of(spec: TrainingSpec, machine: Machine) -> Precision:
 
 def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine: Machine) -> EngineArguments:
     """All of `run_exp`'s arguments: numbers and choices from the user, names and paths from the server."""
-    if spec.quantization_bit is not None and not machine.has_quantizer:
-        raise Unsupported("quantizationBit needs bitsandbytes, which this worker has not; drop it")
+    _require_machine(spec, machine)
     precision = precision_of(spec, machine)
     rows, times = spec.own_batches
     arguments = EngineArguments(
@@ -128,6 +127,13 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
     arguments |= row_arguments(spec)
     arguments |= image_arguments(spec)
     return _with_evaluation(_with_adapter(arguments, spec, inputs), spec, inputs)
+
+
+def _require_machine(spec: TrainingSpec, machine: Machine) -> None:
+    if spec.quantization_bit is not None and not machine.has_quantizer:
+        raise Unsupported("quantizationBit needs bitsandbytes, which this worker has not; drop it")
+    if spec.gpu_memory_guard_at is not None and not machine.has_gpu:
+        raise Unsupported("gpuMemoryGuardAt needs a GPU, which this worker has not; drop it, or set memoryLimitGb")
 
 
 def _parallel_arguments(spec: TrainingSpec, machine: Machine) -> EngineArguments:

@@ -38,3 +38,5 @@ class SafeguardOptions(Contract):
     """Of 10^9 bytes: the most that the training's process may hold; its allocations fail beyond it."""
     memory_guard_at: Annotated[Number, Field(gt=0, le=1)] = 0.9
     """The share of `memoryLimitGb` at which the guard acts."""
+    gpu_memory_guard_at: Annotated[Number, Field(gt=0, le=1)] | None = None
+    """The share of the GPU's memory, less what other processes hold of it, at which the guard acts."""

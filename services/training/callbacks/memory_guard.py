@@ -1,23 +1,19 @@
 """Acts before memory runs out: a checkpoint, then fewer rows at a time, and at one row a clean end."""
 
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from services.training.course import Course
-from shared.contracts.failures import Reason
+from services.training.memory_rooms import GB, STATUS, MemoryRoom, sizes
 from shared.contracts.training import TrainingSpec
 from shared.worker.attempt import EngineFault
 
-GB = 10**9
 _EVERY_S = 0.5
-_STATUS = Path("/proc/self/status")
-_FORGET_PEAK = "5"
 
 
 class MemoryShort(Exception):
@@ -31,11 +27,11 @@ class MemoryShort(Exception):
 @contextmanager
 def hard_limit(limit_gb: float | None) -> Iterator[None]:
     """Let this process allocate no more than brings it from what it holds now to the limit; Linux alone has it."""
-    if limit_gb is None or not _STATUS.exists():
+    if limit_gb is None or not STATUS.exists():
         yield
         return
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    held = _sizes()
+    held = sizes()
     allowed = held["VmData"] + max(0, int(limit_gb * GB) - held["VmRSS"])
     if before[1] != resource.RLIM_INFINITY:
         allowed = min(allowed, before[1])
@@ -49,45 +45,42 @@ def hard_limit(limit_gb: float | None) -> Iterator[None]:
 class MemoryGuardCallback(TrainerCallback):
     """Looks at the highest that the process held since the run began, not only at what is left after a step."""
 
-    def __init__(self, spec: TrainingSpec, course: Course, limit_gb: float) -> None:
+    def __init__(self, spec: TrainingSpec, course: Course, rooms: Sequence[MemoryRoom]) -> None:
         self._spec = spec
         self._course = course
-        self._threshold = limit_gb * GB * spec.memory_guard_at
-        self._limit_gb = limit_gb
+        self._rooms = rooms
         self._looked_at = 0.0
-        self._evidence: dict[str, object] = {}
+        self._short: tuple[MemoryRoom, dict[str, object]] | None = None
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Forget what reading the model took."""
-        self._evidence = {}
-        with suppress(OSError):
-            Path("/proc/self/clear_refs").write_text(_FORGET_PEAK)
+        self._short = None
+        for room in self._rooms:
+            room.forget()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Ask for a checkpoint and the end of this run."""
-        if self._evidence or state.global_step >= state.max_steps or monotonic() - self._looked_at < _EVERY_S:
+        if self._short or state.global_step >= state.max_steps or monotonic() - self._looked_at < _EVERY_S:
             return
         self._looked_at = monotonic()
-        peak = _sizes().get("VmHWM", 0)
-        if peak >= self._threshold:
-            held = {"peak_gb": round(peak / GB, 3), "limit_gb": self._limit_gb}
-            self._evidence = {**held, "share": round(peak / GB / self._limit_gb, 3), "step": state.global_step}
-            control.should_save = control.should_training_stop = True
+        for room in self._rooms:
+            peak, limit = room.peak(), room.limit()
+            if peak >= limit * room.guard_at:
+                held = {"peak_gb": round(peak / GB, 3), "limit_gb": round(limit / GB, 3)}
+                evidence = {**held, "memory": room.name, "share": round(peak / limit, 3), "step": state.global_step}
+                self._short = room, evidence
+                control.should_save = control.should_training_stop = True
+                return
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Go round again with fewer rows at a time, where there is more than one."""
-        if not self._evidence:
+        if self._short is None:
             return
-        if (self._course.batch_size or self._spec.own_batches[0]) > 1:
-            raise MemoryShort(self._evidence)
+        room, evidence = self._short
+        if (self._course.batch_size or self._spec.batch_size) > 1:
+            raise MemoryShort(evidence)
         raise EngineFault(
-            Reason.OUT_OF_MEMORY_HOST,
-            f"the training holds {self._evidence['peak_gb']} of {self._limit_gb} GB with one row at a time; its newest "
-            f"checkpoint is of step {state.global_step}; lower cutoffLen or loraRank, or raise memoryLimitGb",
+            room.reason,
+            f"the training holds {evidence['peak_gb']} of {evidence['limit_gb']} GB ({room.name}) with one row at a "
+            f"time; its newest checkpoint is of step {state.global_step}; {room.advice}",
         )
-
-
-def _sizes() -> dict[str, int]:
-    """What the kernel says of this process's memory, in bytes."""
-    fields = (line.split() for line in _STATUS.read_text().splitlines() if line.startswith("Vm"))
-    return {name.rstrip(":"): int(value) * 1024 for name, value, *_ in fields}

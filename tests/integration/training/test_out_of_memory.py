@@ -1,6 +1,7 @@
 """Memory that runs out in the middle of a training costs time and nothing else."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from services.training.course import NAME as COURSE
 from shared.contracts.work import DatasetInput, JobKind, ModelInput
 from shared.worker.attempt import Result
 from tests.attempts import JOB_ID, attempt_spec, put_model
-from tests.engines import run_engine
+from tests.engines import Peak, run_engine
 from tests.integration.evaluator.tiny import widened
 from tests.integration.training.laboratory import QUICK, Event, Laboratory, Run, conversation
 
@@ -26,19 +27,54 @@ def wide(laboratory: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> Mo
     return put_model(laboratory.store, "tiny", folder)
 
 
-def run(laboratory: Laboratory, folder: Path, spec: Event, wide: ModelInput, spare_mb: int = 0) -> tuple[Run, Result]:
+def run(
+    laboratory: Laboratory, folder: Path, spec: Event, wide: ModelInput, spare_mb: int = 0, peak: Peak | None = None
+) -> tuple[Run, Result]:
     """Train in a process of its own that may take so much more memory than its imports did."""
     rows: DatasetInput = laboratory.dataset(ROWS)
     job = attempt_spec(JobKind.TRAINING, spec, {"train": rows}, {"base": wide})
     spare = spare_mb * 2**20 or None
-    result = run_engine(ENGINE, folder, job, str(laboratory.folder / "artifacts"), spare)
+    result = run_engine(ENGINE, folder, job, str(laboratory.folder / "artifacts"), spare, peak)
     return Run(folder / JOB_ID / "1"), result
 
 
-def test_it_goes_on_with_fewer_rows_at_a_time_and_the_same_global_batch(
-    laboratory: Laboratory, wide: ModelInput, tmp_path: Path
+@dataclass
+class Roomy:
+    """A run that nothing limits."""
+
+    run: Run
+    peak: Peak
+
+
+@pytest.fixture(scope="module")
+def roomy(laboratory: Laboratory, wide: ModelInput, tmp_path_factory: pytest.TempPathFactory) -> Roomy:
+    """What others are compared with."""
+    peak = Peak()
+    found, result = run(laboratory, tmp_path_factory.mktemp("roomy"), SPEC, wide, peak=peak)
+    assert result.failure is None
+    return Roomy(found, peak)
+
+
+def test_a_limit_holds_from_the_first_moment_to_the_last(
+    laboratory: Laboratory, wide: ModelInput, roomy: Roomy, tmp_path: Path
 ) -> None:
-    roomy, _ = run(laboratory, tmp_path / "roomy", SPEC, wide)
+    limit = (roomy.peak.ready + roomy.peak.highest) // 2
+    peak = Peak()
+    spec = {**SPEC, "memoryLimitGb": limit / 1e9, "memoryGuardAt": 1.0}
+    tight, result = run(laboratory, tmp_path, spec, wide, peak=peak)
+    assert roomy.peak.highest - limit > 200 * 2**20, "the run would have stayed below by itself"
+    assert peak.highest <= limit
+    assert result.failure is None, result.failure
+    told = tight.told("safeguard_struck")
+    assert {data["safeguard"] for data in told} <= {"out_of_memory", "memory_guard"}
+    assert told[-1]["batch_size"] < 16
+    newest = {data["step"]: data["train_loss"] for data in tight.told("metrics_update")}
+    assert newest == pytest.approx(roomy.run.losses(), rel=1e-3)
+
+
+def test_it_goes_on_with_fewer_rows_at_a_time_and_the_same_global_batch(
+    laboratory: Laboratory, wide: ModelInput, roomy: Roomy, tmp_path: Path
+) -> None:
     tight, result = run(laboratory, tmp_path / "tight", SPEC, wide, 400)
     assert result.failure is None, result.failure
     told = tight.told("safeguard_struck")
@@ -50,7 +86,7 @@ def test_it_goes_on_with_fewer_rows_at_a_time_and_the_same_global_batch(
     course = json.loads((tight.folder.parent / "work" / COURSE).read_text())
     assert course["batch_size"] == told[-1]["batch_size"]
     newest = {data["step"]: data["train_loss"] for data in tight.told("metrics_update")}
-    assert newest == pytest.approx(roomy.losses(), rel=1e-3)
+    assert newest == pytest.approx(roomy.run.losses(), rel=1e-3)
 
 
 def test_switched_off_it_fails_as_before(laboratory: Laboratory, wide: ModelInput, tmp_path: Path) -> None:
