@@ -28,8 +28,9 @@ RUN uv pip install --no-cache --require-hashes -r requirements/analyzer.lock
 FROM base AS engine-packages
 # Triton compiles kernels with the system's compiler on first use of a GPU.
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
-COPY requirements/engine.lock requirements/
-RUN uv pip install --no-cache --require-hashes -r requirements/engine.lock
+COPY requirements/engine.lock requirements/ppo.lock requirements/
+RUN uv pip install --no-cache --require-hashes -r requirements/engine.lock \
+ && uv pip install --no-cache --require-hashes --no-deps --target /opt/venv/trl-ppo -r requirements/ppo.lock
 
 FROM orchestrator-packages AS orchestrator
 COPY --from=wheel /dist /dist

@@ -15,10 +15,11 @@ help: ## Show what can be made
 
 setup: $(STAMP) ## Make .venv with everything pinned
 
-$(STAMP): requirements/full.lock pyproject.toml
+$(STAMP): requirements/full.lock requirements/ppo.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/full.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --target .venv/trl-ppo -r requirements/ppo.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 
@@ -76,3 +77,5 @@ lock: setup ## Resolve the pins in requirements/ again
 	$(COMPILE) $(SUBSET) --extra engine -o requirements/engine.lock
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11.2 requirements/bench.in \
 		-o requirements/bench.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11.2 --no-deps requirements/ppo.in \
+		-o requirements/ppo.lock

@@ -21,12 +21,15 @@ FORMATS_OF_STAGE = {
     Stage.DPO: frozenset({DatasetFormat.PREFERENCE}),
     Stage.RM: frozenset({DatasetFormat.PREFERENCE}),
     Stage.KTO: frozenset({DatasetFormat.KTO}),
+    Stage.PPO: _CHAT | {DatasetFormat.PREFERENCE, DatasetFormat.KTO},
 }
 """What each training stage can learn from."""
 
 
 _CHAT_ONLY = frozenset({ModelPurpose.CHAT})
 _ANY = frozenset(ModelPurpose)
+RATER = "reward"
+"""The role of the model that rates what another one writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,13 @@ def _learnt(spec: TrainingSpec) -> dict[str, Named]:
     return {spec.role_of(index): Named(part.name, f"datasets.{index}.name") for index, part in enumerate(spec.datasets)}
 
 
+def _trained(spec: TrainingSpec) -> dict[str, Named]:
+    base = Named(spec.model_name, "modelName", _ANY if spec.stage.has_value_head else _CHAT_ONLY)
+    if spec.reward_model is None:
+        return {"base": base}
+    return {"base": base, RATER: Named(spec.reward_model, "rewardModel", frozenset({ModelPurpose.REWARD}))}
+
+
 def training_submission(spec: TrainingSpec) -> Submission:
     """A fine-tuning job; the output's name is fixed here, so that every attempt makes the same model."""
     if spec.output_name is None:
@@ -77,7 +87,7 @@ def training_submission(spec: TrainingSpec) -> Submission:
     return Submission(
         JobKind.TRAINING, _stored(spec),
         _learnt(spec) | _named(validation=(spec.validation_dataset, "validationDataset")),
-        {"base": Named(spec.model_name, "modelName", _ANY if spec.stage.has_value_head else _CHAT_ONLY)},
+        _trained(spec),
         scheduling_of(spec), spec.max_retries, FORMATS_OF_STAGE[spec.stage],
     )  # fmt: skip
 

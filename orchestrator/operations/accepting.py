@@ -6,6 +6,7 @@ from datetime import datetime
 from orchestrator.domain.dataset import DatasetVersion
 from orchestrator.domain.job import WORKER_OF_KIND, Inputs, Job
 from orchestrator.domain.job_machine import Moved, accepted
+from orchestrator.domain.kinship import require_kin
 from orchestrator.domain.limits import queue_deadline
 from orchestrator.domain.model import ModelVersion
 from orchestrator.domain.origins import origins_of
@@ -13,7 +14,7 @@ from orchestrator.domain.ports import UnitOfWork
 from orchestrator.domain.queueing.gauge import QueueGauge
 from orchestrator.domain.queueing.turns import turn_of
 from orchestrator.domain.sight import require_sight
-from orchestrator.domain.submission import Named, Submission, require_adapter, require_format, require_purpose
+from orchestrator.domain.submission import RATER, Named, Submission, require_adapter, require_format, require_purpose
 from shared.contracts.base import JsonObject
 from shared.contracts.jobs import Phase
 from shared.contracts.scheduling import Scheduling
@@ -64,6 +65,8 @@ class Acceptance:
             {role: self._dataset(named) for role, named in submission.datasets.items()},
             {role: self._model(named) for role, named in submission.models.items()},
         )
+        if rater := submission.models.get(RATER):
+            require_kin(self.uow.models, rater, self._model(rater), self._model(submission.models["base"]))
         return Inputs(
             {role: self._dataset(named).as_input() for role, named in submission.datasets.items()},
             {role: self._told(submission.kind, self._model(named)) for role, named in submission.models.items()},

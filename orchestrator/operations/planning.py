@@ -10,9 +10,9 @@ from orchestrator.domain.submission import training_submission
 from orchestrator.operations.submit import Intake
 from shared.contracts.jobs import Phase
 from shared.contracts.plans import PlanCall, TrainingPlan
-from shared.contracts.training import TrainingSpec
+from shared.contracts.training import Stage, TrainingSpec
 from shared.contracts.work import JobKind
-from shared.kit.errors import PeerUnavailable, RateLimited
+from shared.kit.errors import InvalidRequest, PeerUnavailable, RateLimited
 from shared.kit.tasks import in_thread
 
 _ENDED = 50
@@ -28,6 +28,8 @@ class PlanDesk:
 
     async def plan(self, spec: TrainingSpec) -> TrainingPlan:
         """NotFound names the field of what is not there; PeerUnavailable when no training service answers."""
+        if spec.stage is Stage.PPO:
+            raise InvalidRequest("stage: ppo cannot be planned yet", param="stage", code="not_planned")
         submission = training_submission(spec)
 
         def look(uow: UnitOfWork) -> tuple[Inputs, list[Job]]:

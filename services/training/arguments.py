@@ -34,6 +34,20 @@ class EngineArguments(TypedDict, total=False):
     simpo_gamma: float
     kto_chosen_weight: float
     kto_rejected_weight: float
+    reward_model: str
+    reward_model_type: Literal["lora", "full"]
+    reward_model_adapters: str
+    ppo_buffer_size: int
+    ppo_epochs: int
+    ppo_score_norm: bool
+    ppo_target: float
+    ppo_whiten_rewards: bool
+    max_new_tokens: int
+    do_sample: bool
+    temperature: float
+    top_p: float
+    top_k: int
+    repetition_penalty: float
     ref_model: str
     ref_model_adapters: str
     dataset: str

@@ -1,9 +1,12 @@
 """Who watches over a training: the callbacks of an attempt, in the order in which the trainer calls them."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from transformers import TrainerCallback
 
+from services.training.callbacks.answers import AnswersCallback
 from services.training.callbacks.beginning import BeginningCallback
 from services.training.callbacks.best import BestCallback
 from services.training.callbacks.checkpoints import CheckpointCallback
@@ -21,14 +24,19 @@ from services.training.memory_rooms import gpu_room, host_room
 from services.training.stepping import Stepping
 from services.training.weights import Weights
 from shared.contracts.base import JsonObject
-from shared.contracts.training import TrainingSpec
+from shared.contracts.safeguards import Watchdog
+from shared.contracts.training import Stage, TrainingSpec
 from shared.worker.attempt import Attempt
+
+RunExp = Callable[[dict[str, Any], list[TrainerCallback]], None]
+"""How LLaMA-Factory is entered: its arguments, and whom it calls."""
 
 
 class Crew:
     """Those that remember something serve all runs of the attempt; the others begin anew with each."""
 
-    def __init__(self, attempt: Attempt, spec: TrainingSpec, course: Course, weights: Weights) -> None:
+    def __init__(self, attempt: Attempt, spec: TrainingSpec, course: Course, weights: Weights, run_exp: RunExp) -> None:
+        self.run_exp = run_exp
         self.spec = spec
         self.course = course
         self.weights = weights
@@ -36,9 +44,11 @@ class Crew:
         """The final figures, where other processes trained."""
         self.began_elsewhere = False
         self.metrics = MetricsCallback(attempt, attempt.spec.models["base"].name, weights.parameters, course)
-        self.commands = CommandCallback(attempt, course)
+        self.commands = CommandCallback(attempt, course, spec.stage)
         self.stepping = Stepping(attempt, course, 0 if spec.parallel else spec.step_retries)
-        self._watchdog = WatchdogCallback(attempt, spec, course, self.stepping)
+        # The loss of stage ppo goes up and down as its answers change: only one that is no number says anything.
+        watched = spec.model_copy(update={"loss_watchdog": Watchdog.OFF}) if spec.stage is Stage.PPO else spec
+        self._watchdog = WatchdogCallback(attempt, watched, course, self.stepping)
         self._control = ControlCallback()
         self._best = BestCallback(course)
         self._attempt = attempt
@@ -55,6 +65,9 @@ class Crew:
     def callbacks(self, beginning: Path) -> list[TrainerCallback]:
         """For one run of the trainer's loop; `beginning` is where PiSSA's first adapter is kept."""
         spec, attempt = self.spec, self._attempt
+        if spec.stage is Stage.PPO:
+            # Its loop makes no checkpoint, evaluates nothing, and takes no steps that could be stood in for.
+            return [AnswersCallback(), self.metrics, self._control, self.commands, self._watchdog]
         patience = spec.early_stopping_evaluations
         return [
             LabelsCallback(attempt, spec.cutoff_len),

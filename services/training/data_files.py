@@ -37,6 +37,7 @@ _SCHEMAS = {
     Stage.PT: pa.schema([("text", pa.string())]),
     Stage.DPO: _PAIRS,
     Stage.RM: _PAIRS,
+    Stage.PPO: pa.schema(_TALK),
     Stage.KTO: pa.schema([*_TALK, ("label", pa.bool_())]),
 }
 

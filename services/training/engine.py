@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from services.training.llama_factory import run_exp
 from services.training.make_gguf import run_make_gguf
 from services.training.make_ollama import run_make_ollama
 from services.training.make_tiny import run_make_tiny
@@ -10,6 +11,7 @@ from services.training.push_hub import run_push_hub
 from services.training.train import train
 from shared.contracts.exports import Operation
 from shared.contracts.failures import Reason
+from shared.contracts.training import Stage
 from shared.contracts.work import JobKind
 from shared.worker.attempt import Attempt, Result, UserFault
 
@@ -25,7 +27,11 @@ _EXPORTS: dict[object, Callable[[Attempt], Result]] = {
 def run(attempt: Attempt) -> Result:
     """Do the attempt's work, whichever of this service's kinds it is."""
     if attempt.spec.kind is JobKind.TRAINING:
-        return train(attempt)
+        if attempt.spec.spec.get("stage") == Stage.PPO:
+            raise UserFault(
+                Reason.OPTION_UNSUPPORTED, "stage ppo has an engine of its own, which this worker starts not"
+            )
+        return train(attempt, run_exp)
     operation = attempt.spec.spec.get("operation")
     if operation in _EXPORTS:
         return _EXPORTS[operation](attempt)

@@ -9,7 +9,9 @@ _WITHOUT_REFERENCE = frozenset({PreferenceLoss.ORPO, PreferenceLoss.SIMPO})
 
 def needs_reference(spec: TrainingSpec) -> bool:
     """Whether the model is compared with itself as it was."""
-    return spec.stage is Stage.KTO or (spec.stage is Stage.DPO and spec.pref_loss not in _WITHOUT_REFERENCE)
+    return spec.stage in {Stage.KTO, Stage.PPO} or (
+        spec.stage is Stage.DPO and spec.pref_loss not in _WITHOUT_REFERENCE
+    )
 
 
 def weight_arguments(spec: TrainingSpec) -> EngineArguments:
@@ -67,6 +69,20 @@ def objective_arguments(spec: TrainingSpec) -> EngineArguments:
                 pref_ftx=spec.pref_ftx,
                 kto_chosen_weight=spec.kto_chosen_weight,
                 kto_rejected_weight=spec.kto_rejected_weight,
+            )
+        case Stage.PPO:
+            return EngineArguments(
+                ppo_buffer_size=spec.ppo_buffer_size,
+                ppo_epochs=spec.ppo_epochs,
+                ppo_score_norm=spec.ppo_score_norm,
+                ppo_target=spec.ppo_target,
+                ppo_whiten_rewards=spec.ppo_whiten_rewards,
+                max_new_tokens=spec.max_new_tokens,
+                do_sample=spec.do_sample,
+                temperature=spec.temperature,
+                top_p=spec.top_p,
+                top_k=spec.top_k,
+                repetition_penalty=spec.repetition_penalty,
             )
         case Stage.SFT | Stage.PT | Stage.RM:
             return EngineArguments()

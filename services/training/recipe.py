@@ -43,6 +43,16 @@ class Unsupported(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Rater:
+    """The reward model of stage ppo."""
+
+    model: Path
+    adapter: Path | None
+    shares_base: bool
+    """Whether it is an adapter on the very base that is trained, whose weights stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """What the attempt was given, as folders on this machine."""
 
@@ -53,6 +63,7 @@ class Inputs:
     """Holds `dataset_info.json` and its files."""
     adapter: Path | None = None
     has_validation: bool = False
+    rater: Rater | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,8 @@ def _parallel_arguments(spec: TrainingSpec, machine: Machine) -> EngineArguments
 
 def _with_adapter(arguments: EngineArguments, spec: TrainingSpec, inputs: Inputs) -> EngineArguments:
     """An adapter that came with the model is trained on; what is learnt is measured against the two together."""
+    if inputs.rater is not None:
+        arguments |= _rater_arguments(spec, inputs.rater)
     if inputs.adapter is not None:
         arguments["adapter_name_or_path"] = str(inputs.adapter)
         if needs_reference(spec):
@@ -163,6 +176,16 @@ def _with_adapter(arguments: EngineArguments, spec: TrainingSpec, inputs: Inputs
             if spec.quantization_bit is not None:
                 arguments["ref_model_quantization_bit"] = spec.quantization_bit
     return arguments
+
+
+def _rater_arguments(spec: TrainingSpec, rater: Rater) -> EngineArguments:
+    """Loaded once with the base where it can be; else beside it."""
+    if rater.shares_base and spec.reward_model_type != "full":
+        return EngineArguments(reward_model_type="lora", reward_model=str(rater.adapter))
+    found = EngineArguments(reward_model_type="full", reward_model=str(rater.model))
+    if rater.adapter is not None:
+        found["reward_model_adapters"] = str(rater.adapter)
+    return found
 
 
 def _with_evaluation(arguments: EngineArguments, spec: TrainingSpec, inputs: Inputs) -> EngineArguments:

@@ -44,6 +44,11 @@ def kto_row(row: Row) -> Row:
     return {**sft_row(row), "label": row["label"]}
 
 
+def ppo_row(row: Row) -> Row:
+    """A question; the answer to it, of which rows of every form have one, is not read."""
+    return sft_row({**row, "messages": [*(row.get("messages") or []), row["chosen"]]} if "chosen" in row else row)
+
+
 def pt_row(row: Row) -> Row:
     """A text; a conversation is read as one."""
     text = row.get("text")
@@ -61,6 +66,7 @@ ROW_OF_STAGE: dict[Stage, Callable[[Row], Row]] = {
     Stage.DPO: preference_row,
     Stage.RM: preference_row,
     Stage.KTO: kto_row,
+    Stage.PPO: ppo_row,
 }
 
 

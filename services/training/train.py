@@ -11,12 +11,12 @@ from services.training.callbacks.watchdog import Struck
 from services.training.cards import ADAPTER, MODEL, made_card
 from services.training.checkpoints import Checkpoint
 from services.training.course import Course, Restart
-from services.training.crew import Crew
+from services.training.crew import Crew, RunExp
 from services.training.devices import fit_threads, machine
-from services.training.llama_factory import run_exp
 from services.training.pissa import to_plain_lora
 from services.training.publish import Made, publish
 from services.training.ranks.launch import train_together
+from services.training.rating import bring_rater
 from services.training.recipe import Inputs, Places, Unsupported, engine_arguments
 from services.training.recovery import SET_ASIDE, Recovery, is_recoverable, unwound
 from services.training.weights import Weights, weights_of
@@ -39,12 +39,12 @@ _UNREADABLE = frozenset(
 """Of a run that goes on from a checkpoint: the model itself was read by the attempt that wrote it."""
 
 
-def train(attempt: Attempt) -> Result:
+def train(attempt: Attempt, run_exp: RunExp) -> Result:
     """Train, and publish what came of it; halted on request, end with a checkpoint and nothing published."""
     spec = TrainingSpec.model_validate(attempt.spec.spec)
     base = attempt.spec.models["base"]
     weights = weights_of(attempt.store.materialise(base.base))
-    crew = Crew(attempt, spec, Course.of(attempt.work), weights)
+    crew = Crew(attempt, spec, Course.of(attempt.work), weights, run_exp)
     try:
         source, figures = _through(attempt, crew, weights)
         crew.commands.refuse_rest()
@@ -107,6 +107,7 @@ def _inputs(attempt: Attempt, spec: TrainingSpec, weights: Weights, data: Path) 
         data=data,
         adapter=attempt.store.materialise(base.adapter) if base.adapter else None,
         has_validation=bring_rows(attempt, spec, data),
+        rater=bring_rater(attempt, spec),
     )
 
 
@@ -162,7 +163,7 @@ def _run(attempt: Attempt, crew: Crew, inputs: Inputs, places: Places) -> None:
         return
     fit_threads(inputs.model_bytes)
     with hard_limit(crew.spec.memory_limit_gb), crew.stepping.in_charge():
-        run_exp(dict(arguments), crew.callbacks(attempt.work / PISSA))
+        crew.run_exp(dict(arguments), crew.callbacks(attempt.work / PISSA))
 
 
 def _name(spec: TrainingSpec, base: ModelInput) -> str:

@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from shared.contracts.base import Int, Name, Number, Reference
 from shared.contracts.mixing import DataOptions
 from shared.contracts.parallel import Parallel, Strategy, batches_of
+from shared.contracts.reinforcement import PpoOptions
 from shared.contracts.safeguards import SafeguardOptions
 from shared.contracts.scheduling import Scheduling
 from shared.contracts.tuning import (
@@ -28,6 +29,7 @@ class Stage(StrEnum):
     PT = "pt"
     SFT = "sft"
     RM = "rm"
+    PPO = "ppo"
     DPO = "dpo"
     KTO = "kto"
 
@@ -61,6 +63,8 @@ class Scheduler(StrEnum):
 
 
 _PREFERENCES = (Stage.DPO, Stage.KTO)
+_WITH_CHECKPOINTS = tuple(stage for stage in Stage if stage is not Stage.PPO)
+"""LLaMA-Factory's loop of stage ppo goes on from no checkpoint, evaluates nothing, and cannot do a step again."""
 
 
 def _only(decider: str, fitting: Sequence[str], *options: str) -> dict[str, tuple[str, Sequence[str]]]:
@@ -71,6 +75,16 @@ _BELONGS_TO = {
     **_only("stage", [Stage.DPO], "pref_loss", "dpo_label_smoothing", "simpo_gamma"),
     **_only("stage", _PREFERENCES, "pref_beta", "pref_ftx"),
     **_only("stage", [Stage.KTO], "kto_chosen_weight", "kto_rejected_weight"),
+    **_only(
+        "stage", [Stage.PPO], "reward_model", "reward_model_type", "ppo_buffer_size", "ppo_epochs", "ppo_score_norm",
+        "ppo_target", "ppo_whiten_rewards", "max_new_tokens", "do_sample", "temperature", "top_p", "top_k",
+        "repetition_penalty",
+    ),
+    **_only(
+        "stage", _WITH_CHECKPOINTS, "save_steps", "keep_checkpoints", "eval_steps", "early_stopping_evaluations",
+        "plateau_evaluations", "plateau_factor", "keep_best", "loss_watchdog", "max_rollbacks", "oom_recovery",
+        "step_retries", "memory_limit_gb", "memory_guard_at", "parallel",
+    ),
     **_only("stage", [Stage.SFT], "neat_packing", "train_on_prompt", "mask_history"),
     **_only("stage", [Stage.SFT], *ImageOptions.model_fields),
     **_only("stage", [Stage.PT, Stage.SFT], "packing"),
@@ -130,7 +144,15 @@ class Essentials(DataOptions):
 
 
 class TrainingSpec(
-    Scheduling, SafeguardOptions, EngineOptions, ImageOptions, RowOptions, ObjectiveOptions, WeightOptions, Essentials
+    Scheduling,
+    SafeguardOptions,
+    EngineOptions,
+    ImageOptions,
+    RowOptions,
+    PpoOptions,
+    ObjectiveOptions,
+    WeightOptions,
+    Essentials,
 ):
     """A fine-tuning job. Only these fields reach the engine; paths and engine switches are the server's."""
 
@@ -157,7 +179,7 @@ class TrainingSpec(
     @field_validator("pissa_init")
     @classmethod
     def _pissa_has_one_start(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("stage") in _PREFERENCES:
+        if value and info.data.get("stage") in (*_PREFERENCES, Stage.PPO):
             raise ValueError("does not go with stages that compare with the model as it was")
         if value and info.data.get("stage") is Stage.RM:
             raise ValueError("does not go with stage rm")

@@ -11,6 +11,7 @@ from shared.kit.auth import CachedKeys, Gate, ServiceTokens
 from shared.kit.peer import OrchestratorKeys, PeerClient
 from shared.kit.tasks import in_thread, running, set_thread_limit
 from shared.worker.drain import draining_on_sigterm
+from shared.worker.pair import OtherEngine, common_engine
 from shared.worker.protocol import MAX_SPEC_BYTES, protocol
 from shared.worker.settings import WorkerSettings
 from shared.worker.workplace import Workplace
@@ -23,18 +24,20 @@ def create_worker_application(
     settings: WorkerSettings,
     kinds: frozenset[JobKind],
     engine: str,
+    other_engine: OtherEngine = common_engine,
     routers: Sequence[APIRouter] = (),
     beside: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
     body_limits: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """A service's app that runs jobs of `kinds` with the engine module `engine`; `routers` are its own routes.
 
+    `other_engine` names the module of those jobs that the common engine cannot run.
     What `beside` enters lives as long as the app; `body_limits` are those of the service's own routes.
     """
     tokens = ServiceTokens(service, settings.service_secret.get_secret_value())
     stream = PeerClient("stream", settings.stream_url, tokens)
     orchestrator = PeerClient("orchestrator", settings.orchestrator_url, tokens)
-    place = Workplace(service, settings, kinds, engine, stream, orchestrator)
+    place = Workplace(service, settings, kinds, engine, stream, orchestrator, other_engine)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

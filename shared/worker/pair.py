@@ -5,12 +5,19 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from shared.contracts.work import AttemptSpec
 from shared.worker.processes import SPARE
 
+OtherEngine = Callable[[AttemptSpec], str | None]
 _LOW_PRIORITY = 10
+
+
+def common_engine(_: AttemptSpec) -> None:
+    """For services that have one engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,13 @@ class Recipe:
 
     engine: str
     environment: dict[str, str]
+    other_engine: OtherEngine = common_engine
+    """Which module does an attempt's work where `engine` does not; no spare waits for such an attempt."""
+
+    def fitting(self, spec: AttemptSpec) -> "Recipe":
+        """The one for this attempt: this very one where the common engine does its work."""
+        module = self.other_engine(spec)
+        return self if module is None else replace(self, engine=module)
 
 
 class Pair:

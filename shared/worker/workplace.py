@@ -14,7 +14,7 @@ from shared.worker.executors.local import LocalExecutor
 from shared.worker.folder import AttemptFolder
 from shared.worker.gauges import tell
 from shared.worker.hints import Hints
-from shared.worker.pair import Recipe
+from shared.worker.pair import OtherEngine, Recipe, common_engine
 from shared.worker.reporter import Reporter
 from shared.worker.settings import WorkerSettings
 from shared.worker.store import AttemptStore
@@ -36,13 +36,15 @@ class Workplace:
         engine: str,
         stream: PeerClient,
         orchestrator: PeerClient,
+        other_engine: OtherEngine = common_engine,
     ) -> None:
         clock = SystemClock()
         self._service = service
         self._settings = settings
         self._bell = Bell()
         self._quiet = asyncio.Event()
-        recipe = Recipe(settings.engine or engine, own_engine_environment(settings))
+        others = common_engine if settings.engine else other_engine
+        recipe = Recipe(settings.engine or engine, own_engine_environment(settings), others)
         executor = LocalExecutor(settings, recipe, cache_of(settings), clock)
         store = AttemptStore(settings.data_dir)
         self.hints = Hints(orchestrator)

@@ -72,7 +72,7 @@ def _one_run(folder: Path, inputs: Inputs, spec: TrainingSpec, weights: Weights,
         attempt_id=f"{JOB}.1", job_id=JOB, number=1, kind=JobKind.TRAINING, spec={}, models={"base": base}
     )
     attempt = Attempt(asked, work / "attempt", work, ArtifactStore(str(work / "store"), work / "cache"))
-    crew = Crew(attempt, spec, Course.of(work), weights)
+    crew = Crew(attempt, spec, Course.of(work), weights, run_exp)
     ours = Timed(crew.callbacks(work / "beginning") if is_ours else [])
     clock = _Clock()
     run_exp(dict(engine_arguments(spec, inputs, places, machine(spec, gpus=0))), [clock, ours])

@@ -2,7 +2,7 @@
 
 from pydantic_settings import SettingsConfigDict
 
-from shared.contracts.work import JobKind
+from shared.contracts.work import AttemptSpec, JobKind
 from shared.kit.serve import serve
 from shared.kit.settings import load_settings
 from shared.worker.application import create_worker_application
@@ -18,10 +18,14 @@ class FakeWorkerSettings(WorkerSettings):
     """Which service of the mesh it stands for."""
 
 
+def _slow_where_asked(spec: AttemptSpec) -> str | None:
+    return "tests.fakes.slow_engine" if spec.spec.get("engine") == "slow" else None
+
+
 if __name__ == "__main__":
     settings = load_settings(FakeWorkerSettings)
     app = create_worker_application(
         service=settings.service, summary="A worker for tests", settings=settings, kinds=frozenset({JobKind.TRAINING}),
-        engine="tests.fakes.engines",
+        engine="tests.fakes.engines", other_engine=_slow_where_asked,
     )  # fmt: skip
     serve(settings.service, app, settings)

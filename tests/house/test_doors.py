@@ -52,7 +52,13 @@ MAY_CATCH_EVERYTHING = {
     "orchestrator/reconciler/loop.py": "the reconciler's loop",
     "shared/worker/engine.py": "the engine's last line: a crash becomes a failure with a reason",
 }
-MAY_READ_ENVIRONMENT = ("shared/kit/settings.py", "shared/worker/", "services/training/llama_factory.py", "imts/")
+MAY_READ_ENVIRONMENT = (
+    "shared/kit/settings.py",
+    "shared/worker/",
+    "services/training/llama_factory.py",
+    "services/training/ppo/llama_factory.py",
+    "imts/",
+)
 ALL = modules()
 by_name = pytest.mark.parametrize("module", ALL, ids=lambda module: module.name)
 

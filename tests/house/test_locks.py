@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from services.training.ppo.second_trl import BUILT_FOR
 from tools.source import ROOT
 
-LOCKS = [path for path in sorted((ROOT / "requirements").glob("*.lock")) if path.name != "bench.lock"]
+LOCKS = [path for path in sorted((ROOT / "requirements").glob("*.lock")) if path.name not in {"bench.lock", "ppo.lock"}]
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
 
 
@@ -28,6 +29,12 @@ def test_a_lock_has_hashes_and_no_host(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     assert "--hash=sha256:" in text
     assert "://" not in text
+
+
+def test_the_bridges_of_stage_ppo_are_for_the_versions_that_are_locked() -> None:
+    engine, second = (_pins(ROOT / "requirements" / name) for name in ("engine.lock", "ppo.lock"))
+    assert second == {"trl": BUILT_FOR["trl"]}
+    assert {**engine, **second}.items() >= BUILT_FOR.items(), "try each bridge with the new version, then name it"
 
 
 def test_the_engine_lock_alone_carries_torch() -> None:

@@ -11,6 +11,7 @@ from services.training.course import Course, Restart
 from services.training.learning_rate import base_rate, set_base_rate
 from shared.contracts import events
 from shared.contracts.commands import Action, Command
+from shared.contracts.training import Stage
 from shared.worker.attempt import Attempt
 from shared.worker.commands import NAME, read_commands
 
@@ -18,7 +19,8 @@ from shared.worker.commands import NAME, read_commands
 class CommandCallback(TrainerCallback):
     """One for all runs of an attempt."""
 
-    def __init__(self, attempt: Attempt, course: Course) -> None:
+    def __init__(self, attempt: Attempt, course: Course, stage: Stage) -> None:
+        self._stage = stage
         self._attempt = attempt
         self._course = course
         self._file = attempt.work / NAME
@@ -97,6 +99,8 @@ class CommandCallback(TrainerCallback):
         context: Mapping[str, Any],
     ) -> None:
         match command.action:
+            case Action.CHECKPOINT | Action.SET_MAX_STEPS if self._stage is Stage.PPO:
+                self._refuse(command, state, "stage ppo makes no checkpoints, and goes on from none")
             case Action.CHECKPOINT:
                 control.should_save = True
                 self._saving.append(command)

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from services.training.callbacks.answers import FIGURES
 from services.training.course import Course
 from services.training.memory_gauge import MemoryGauge
 from shared.contracts import events
@@ -101,11 +102,21 @@ class MetricsCallback(TrainerCallback):
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """The last step was evaluated already: skip LLaMA-Factory's own evaluation after the training."""
         self._is_over = True
+        self._close_epoch(state)
         args.do_eval = False
 
     def summary(self) -> JsonObject:
         """The newest figures that say how the training went."""
-        kept = ("epoch", "step", "total_steps", "train_loss", "val_loss", "learning_rate", "tokens_per_second")
+        kept = (
+            "epoch",
+            "step",
+            "total_steps",
+            "train_loss",
+            "val_loss",
+            "learning_rate",
+            "tokens_per_second",
+            *FIGURES,
+        )
         found = {name: self.latest[name] for name in kept if name in self.latest}
         return {**found, "seconds": round(perf_counter() - self._first_begun, 3)}
 
@@ -149,6 +160,7 @@ class MetricsCallback(TrainerCallback):
             **self._memory.read(now),
             "model_info": self._model,
             **_preferences(logs),
+            **{name: logs[name] for name in FIGURES if name in logs},
             "advanced_metrics": {
                 "gradient_norm": logs.get("grad_norm"),
                 "lr_schedule": str(args.lr_scheduler_type.value),

@@ -64,7 +64,7 @@ def _join(order: Order, rank: int) -> distributed.ProcessGroup:
 def _train(order: Order, rank: int, attempt: Attempt) -> Result:
     lines = _join(order, rank)
     spec = TrainingSpec.model_validate(attempt.spec.spec)
-    crew = Crew(attempt, spec, Course.of(attempt.work), order.weights)
+    crew = Crew(attempt, spec, Course.of(attempt.work), order.weights, run_exp)
     callbacks: list[TrainerCallback] = [
         GateCallback(lines),
         *(crew.callbacks(Path(order.words)) if rank == 0 else []),
@@ -74,7 +74,7 @@ def _train(order: Order, rank: int, attempt: Attempt) -> Result:
     end, told = End.DONE, dict[str, Any]()
     try:
         with hard_limit(spec.memory_limit_gb), crew.stepping.in_charge():
-            run_exp(dict(order.arguments), callbacks)
+            crew.run_exp(dict(order.arguments), callbacks)
     except TrainingHalted:
         end = End.HALTED
     except Restart:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from shared.contracts.work import AttemptSpec
 from shared.kit.clock import Clock
 from shared.worker.folder import AttemptFolder, ControlFile
 from shared.worker.liveness import is_held
@@ -35,9 +36,10 @@ class LocalExecutor:
             folder=str(folder.path), artifacts_url=absolute_store(self._settings.artifacts), cache=str(self._cache),
             stop_grace_s=self._settings.stop_grace_s, output_bytes=self._settings.output_bytes,
         )  # fmt: skip
-        pair = self._spares.take()
+        recipe = self._recipe.fitting(AttemptSpec.model_validate_json(folder.spec.read_bytes()))
+        pair = self._spares.take() if recipe is self._recipe else None
         if pair is None or not pair.assign(assignment):
-            pair = Pair(self._recipe, folder.stdout, folder.attempt_id)
+            pair = Pair(recipe, folder.stdout, folder.attempt_id)
             pair.assign(assignment)
         self._pairs[folder.attempt_id] = pair
 

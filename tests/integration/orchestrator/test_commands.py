@@ -3,6 +3,7 @@
 import pytest
 
 from shared.contracts.commands import Action
+from shared.contracts.models import ModelPurpose
 from shared.contracts.work import Outcome
 from tests.fakes.worker import MADE_MODEL
 from tests.integration.orchestrator.mesh import Answer, Mesh
@@ -100,3 +101,30 @@ def test_a_silent_worker_is_told_of(mesh: Mesh) -> None:
     mesh.worker.is_silent = True
     status, answer = tell(mesh, job_id, action="checkpoint")
     assert (status, answer["error"]["retryable"]) == (503, True)
+
+
+def add_model(mesh: Mesh, name: str, base: str, base_model: str | None, purpose: ModelPurpose) -> None:
+    mesh.wiring.units.write(
+        lambda uow: uow.models.add_version(
+            name=name, base=base * 64, adapter=None, template="default", parameters=7, base_model=base_model,
+            job_id=None, purpose=purpose,
+        )
+    )  # fmt: skip
+
+
+def test_stage_ppo_takes_a_reward_model_of_its_family_and_no_pause(mesh: Mesh) -> None:
+    add_model(mesh, "judge", "d", "base@1", ModelPurpose.REWARD)
+    add_model(mesh, "foreign", "e", None, ModelPurpose.REWARD)
+    wanted = {"modelName": "base", "dataset": "facts", "stage": "ppo"}
+    for reward, code in (
+        ("base", "model_purpose_mismatch"), ("foreign", "reward_model_mismatch"), ("nobody", "model_not_found"),
+    ):  # fmt: skip
+        problem = mesh.http.post("/api/training/jobs", json={**wanted, "rewardModel": reward}).json()["error"]
+        assert (problem["code"], problem["param"]) == (code, "rewardModel")
+    job_id = mesh.submit(**wanted, rewardModel="judge")
+    mesh.until(job_id, "running")
+    refused = mesh.ask(job_id, "pause")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "stage_cannot_pause")
+    assert mesh.job(job_id)["status"] == "running"
+    unplanned = mesh.http.post("/api/training/plan", json={**wanted, "rewardModel": "judge"})
+    assert (unplanned.status_code, unplanned.json()["error"]["code"]) == (422, "not_planned")

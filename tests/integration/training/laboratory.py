@@ -90,8 +90,11 @@ class Run:
 class Laboratory:
     """Starts its engine when first needed, and again after it was killed."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str] | None = None, module: str = "services.training.engine"
+    ) -> None:
         self.folder = folder
+        self._module = module
         self._environment = environment or {}
         self.cache = folder / "cache"
         self.store = ArtifactStore(str(folder / "artifacts"), self.cache)
@@ -104,7 +107,7 @@ class Laboratory:
             command = [sys.executable, "-m", "tests.integration.training.engine_host"]
             with (self.folder / "engine.log").open("a") as log:
                 self._engine = subprocess.Popen(
-                    [*command, str(self.folder / "artifacts"), str(self.cache)],
+                    [*command, str(self.folder / "artifacts"), str(self.cache), self._module],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
                     env={**engine_environment(os.environ, self.cache), **self._environment},
                 )  # fmt: skip
@@ -185,10 +188,12 @@ class Laboratory:
         mix: list[list[Event]] | None = None,
         base: ModelInput | None = None,
         images: list[bytes] | None = None,
+        reward: ModelInput | None = None,
     ) -> Run:
         """Hand an attempt to the engine; `after` makes it the next one of the same job, `told` is its first command."""
         given = base or (None if kind is JobKind.EXPORT else self.base())
-        models = {} if given is None else {"base": given}
+        named = {"base": given, "reward": reward}
+        models = {role: model for role, model in named.items() if model is not None}
         mixed = {f"train_{place}": self.dataset(part) for place, part in enumerate(mix or [], 1)}
         datasets = mixed or {"train": self.dataset(rows, images)}
         if validation is not None:

@@ -12,15 +12,14 @@ REFUSED = {
         hub_strategy hub_always_push hub_revision export_hub_model_id run_name project trackio_space_id
         trackio_bucket_id trackio_static_space_id use_swanlab swanlab_project swanlab_workspace swanlab_run_name
         swanlab_mode swanlab_api_key swanlab_logdir swanlab_lark_webhook_url swanlab_lark_secret
-        reward_model reward_model_adapters reward_model_quantization_bit reward_model_type
+        reward_model_quantization_bit
     """,
     "belongs to inference, export or evaluation, which are jobs of their own": """
         infer_backend use_kv_cache infer_dtype vllm_maxlen vllm_gpu_util vllm_enforce_eager vllm_max_lora_rank
         sglang_maxlen sglang_mem_fraction sglang_tp_size sglang_lora_backend export_size export_device
         export_quantization_bit export_quantization_nsamples export_quantization_maxlen export_legacy_format
         do_eval do_predict predict_with_generate generation_max_length generation_num_beams eval_num_beams
-        do_sample temperature top_p top_k num_beams max_length max_new_tokens repetition_penalty length_penalty
-        skip_special_tokens sortish_sampler use_cache
+        num_beams max_length length_penalty skip_special_tokens sortish_sampler use_cache
     """,
     "the service does it itself, row by row and without holding rows in memory: mixing, splitting":
         "mix_strategy interleave_probs val_size streaming buffer_size",
@@ -49,10 +48,9 @@ REFUSED = {
         fp8_backend fp8_enable_fsdp_float8_all_gather torch_compile torch_compile_backend torch_compile_mode tf32
         bf16_full_eval fp16_full_eval pure_bf16 flash_attn
     """,
-    "not offered yet: video and sound, ppo": """
+    "not offered yet: video and sound": """
         image_do_pan_and_scan crop_to_patches video_max_pixels video_min_pixels
         video_fps video_maxlen use_audio_in_video audio_sampling_rate
-        ppo_buffer_size ppo_epochs ppo_score_norm ppo_target ppo_whiten_rewards
         eval_on_each_dataset max_samples create_new_adapter
     """,
     "not offered yet: tuning that few need": """

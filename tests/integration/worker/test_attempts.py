@@ -183,3 +183,17 @@ def test_a_spare_is_handed_a_job_with_its_imports_done(start_worker: WorkerFacto
     eventually(worker.folder(spec).exit.exists)
     assert eventually(lambda: capacity().spares, within_s=20) == 1, "the used spare is replaced"
     assert not is_running(engine)
+
+
+def test_a_job_of_another_engine_gets_that_one_and_leaves_the_spare(start_worker: WorkerFactory) -> None:
+    worker = start_worker(spares=1)
+
+    def capacity() -> Capacity:
+        return Capacity.model_validate_json(worker.http.get("/capacity").content)
+
+    eventually(lambda: capacity().spares, within_s=20)
+    spec = attempt_spec(engine="slow", maxSteps=2)
+    worker.put(spec)
+    eventually(worker.folder(spec).exit.exists, within_s=20)
+    assert "model" in read(worker.folder(spec).outcome)["result"]
+    assert capacity().spares == 1

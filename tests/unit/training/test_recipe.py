@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.training.arguments import EngineArguments
-from services.training.recipe import NEVER, Inputs, Machine, Places, Unsupported, engine_arguments
+from services.training.recipe import NEVER, Inputs, Machine, Places, Rater, Unsupported, engine_arguments
 from shared.contracts.safeguards import SafeguardOptions
 from shared.contracts.scheduling import SCHEDULING_FIELDS
 from shared.contracts.training import TrainingSpec
@@ -18,6 +19,7 @@ from shared.contracts.training import TrainingSpec
 NAMES = {"modelName": "users-model", "dataset": "users-data", "outputName": "users-output"}
 INPUTS = Inputs(model=Path("/srv/model"), model_bytes=1000, template="chatml", data=Path("/srv/data"))
 PLACES = Places(output=Path("/srv/output"), cache=Path("/srv/cache"))
+PPO = {"stage": "ppo", "rewardModel": "judge"}
 SWEEP: dict[str, tuple[Any, ...]] = {
     "stage": ("sft", "pt", "dpo", "kto", "rm"),
     "finetuningType": ("lora", "oft", "freeze", "full"),
@@ -118,6 +120,21 @@ def test_evaluation_needs_held_out_rows_and_happens_ten_times_unless_said() -> N
         ({"stage": "dpo", "pissaInit": True}, "pissaInit"),
         ({"stage": "rm", "pissaInit": True}, "pissaInit"),
         ({"stage": "rm", "prefBeta": 0.3}, "prefBeta"),
+        ({"stage": "ppo"}, "rewardModel"),
+        ({"rewardModel": "judge"}, "rewardModel"),
+        ({"temperature": 0.5}, "temperature"),
+        ({"stage": "rm", "ppoEpochs": 2}, "ppoEpochs"),
+        ({**PPO, "finetuningType": "oft"}, "finetuningType"),
+        ({**PPO, "finetuningType": "full", "rewardModelType": "lora"}, "rewardModelType"),
+        ({**PPO, "rewardModel": "/srv/reward"}, "rewardModel"),
+        ({**PPO, "rewardModelType": "api"}, "rewardModelType"),
+        ({**PPO, "validationSplit": 0.1}, "stage"),
+        ({**PPO, "saveSteps": 10}, "saveSteps"),
+        ({**PPO, "lossWatchdog": "report"}, "lossWatchdog"),
+        ({**PPO, "memoryLimitGb": 10}, "memoryLimitGb"),
+        ({**PPO, "pissaInit": True}, "pissaInit"),
+        ({**PPO, "parallel": {"processes": 2}}, "parallel"),
+        ({**PPO, "quantizationBit": 4}, "quantizationBit"),
         ({"useRslora": True, "pissaInit": True}, "pissaInit"),
         ({"quantizationBit": 4, "pissaInit": True}, "quantizationBit"),
         ({"quantizationBit": 4, "finetuningType": "full"}, "quantizationBit"),
@@ -132,6 +149,23 @@ def test_an_option_that_would_be_ignored_or_contradicts_another_is_refused_by_na
     with pytest.raises(ValidationError) as refused:
         TrainingSpec.model_validate({**NAMES, **changes})
     assert [error["loc"][0] for error in refused.value.errors()] == [param]
+
+
+def test_a_reward_model_is_loaded_with_the_base_where_it_can_be() -> None:
+    spec = TrainingSpec.model_validate({**NAMES, **PPO})
+    own = Rater(Path("/srv/model"), Path("/srv/reward"), shares_base=True)
+    found = engine_arguments(spec, replace(INPUTS, rater=own), PLACES, Machine())
+    assert (found["reward_model_type"], found["reward_model"]) == ("lora", "/srv/reward")
+    assert "reward_model_adapters" not in found
+    apart = spec.model_copy(update={"reward_model_type": "full"})
+    for rater, adapters in ((own, "/srv/reward"), (Rater(Path("/srv/model"), None, shares_base=False), None)):
+        found = engine_arguments(apart, replace(INPUTS, rater=rater), PLACES, Machine())
+        assert (found["reward_model_type"], found["reward_model"]) == ("full", "/srv/model")
+        assert found.get("reward_model_adapters") == adapters
+
+
+def test_ppo_is_held_to_base_and_adapter_together() -> None:
+    assert arguments(stage="ppo", rewardModel="judge")["ref_model_adapters"] == "/srv/adapter"
 
 
 def test_an_option_left_at_its_default_belongs_anywhere() -> None:
