@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,11 +91,15 @@ def traced(command: list[str], folder: Path, environment: Mapping[str, str]) -> 
     try:
         yield Traced(process, log, folder)
     finally:
-        # The tracer hands SIGTERM on to nobody: what it runs is its only child.
-        (child, *_) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split() or [""]
-        if child:
+        _end(process)
+
+
+def _end(tracer: subprocess.Popen[bytes]) -> None:
+    """Ask what is traced to end: the tracer hands SIGTERM on to nobody, and ends with it."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for child in Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text().split():
             os.kill(int(child), signal.SIGTERM)
-        process.wait(30)
+    tracer.wait(30)
 
 
 def require_tracing() -> None:
