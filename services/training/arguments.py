@@ -84,7 +84,7 @@ class EngineArguments(TypedDict, total=False):
     fp16: bool
     logging_steps: int
     logging_nan_inf_filter: bool
-    include_num_input_tokens_seen: Literal["non_padding"]
+    include_num_input_tokens_seen: Literal["non_padding", "all"]
     save_steps: int
     eval_strategy: str
     eval_steps: float

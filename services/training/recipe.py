@@ -121,7 +121,8 @@ def engine_arguments(spec: TrainingSpec, inputs: Inputs, places: Places, machine
         logging_steps=spec.logging_steps,
         # A loss that is not a number is news, not noise to be averaged away.
         logging_nan_inf_filter=False,
-        include_num_input_tokens_seen="non_padding",
+        # Rows that may not see each other are told apart by a mask that is no count of tokens; their block is full.
+        include_num_input_tokens_seen="all" if spec.neat_packing else "non_padding",
         save_steps=spec.save_steps or NEVER,
         dataloader_pin_memory=machine.has_gpu,
         report_to="none",

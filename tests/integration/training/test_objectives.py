@@ -151,6 +151,7 @@ def _steps_of_an_epoch(laboratory: Laboratory, **options: Any) -> int:
     spec = {**QUICK, "epochs": 1.0, "batchSize": 1, "cutoffLen": 128, **options}
     del spec["maxSteps"]
     run = succeeded(laboratory.train(spec, rows=SUMS[:24]))
+    assert all(told["tokens_per_second"] > 0 for told in run.told("metrics_update")), options
     return max(run.losses())
 
 
