@@ -24,6 +24,9 @@ def require_sight(
     pictured = next((role for role, found in datasets.items() if found.images is not None), None)
     if submission.kind is JobKind.TRAINING:
         _require_learnable(submission, models["base"], submission.datasets[pictured] if pictured else None)
+    if submission.kind is JobKind.ANALYSIS and pictured is not None:
+        # Rows that differ in what they show alone would be told as duplicates.
+        _refuse(submission.datasets[pictured].param, "this data set has images, and analysis compares texts alone")
     if submission.kind is JobKind.EVALUATION:
         if pictured is not None:
             _refuse(submission.datasets[pictured].param, "this data set has images, and evaluation shows none yet")

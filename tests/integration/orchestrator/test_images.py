@@ -90,6 +90,8 @@ def test_a_bad_image_is_refused_with_its_row_and_leaves_nothing(alone: Registry)
         ("training/jobs", {"modelName": "seer", "dataset": "shown", "parallel": {"processes": 2}}, "parallel",
          "by one process"),
         ("training/plan", {"modelName": "seer", "dataset": "shown"}, "modelName", "not planned yet"),
+        ("analysis/jobs", {"dataset": "shown"}, "dataset", "analysis compares texts alone"),
+        ("analysis/jobs", {"dataset": "told", "testDataset": "shown"}, "testDataset", "analysis compares texts alone"),
         ("evaluation/jobs", {"modelName": "base", "dataset": "shown"}, "dataset", "evaluation shows none yet"),
         ("evaluation/jobs", {"modelName": "base", "baselineModel": "seer", "dataset": "told"}, "baselineModel",
          "not yet asked"),

@@ -145,10 +145,12 @@ def test_rows_whose_images_are_cut_are_refused_before_the_first_step(laboratory:
 def test_texts_that_only_look_like_images_are_left_out(laboratory: Laboratory) -> None:
     forged = _row("1", 0, f"{QUESTION} <|image_pad|>")
     text = {"messages": [{"role": "user", "content": "What is <video>?"}, {"role": "assistant", "content": "1"}]}
-    run = laboratory.finish(begin(laboratory, rows=[*LEARNT[:4], forged, text], spec={"maxSteps": 1}))
+    plain = {"messages": [{"role": "user", "content": "What is 1?"}, {"role": "assistant", "content": "1"}]}
+    rows = [*LEARNT[:3], plain, forged, text]
+    run = laboratory.finish(begin(laboratory, rows=rows, spec={"maxSteps": 1, "batchSize": 4}))
     assert run.result.outcome is Outcome.SUCCEEDED
     warned = next(told for told in run.told("log") if told.get("rows"))
-    assert warned["rows"] == [5, 6]
+    assert warned["rows"] == [5, 6], "what was left out; a text without images is learnt beside those with some"
 
 
 def test_a_row_that_names_an_image_of_elsewhere_is_refused(laboratory: Laboratory) -> None:
