@@ -66,7 +66,7 @@ class Crew:
         """For one run of the trainer's loop; `beginning` is where PiSSA's first adapter is kept."""
         spec, attempt = self.spec, self._attempt
         if spec.stage is Stage.PPO:
-            # Its loop makes no checkpoint, evaluates nothing, and takes no steps that could be stood in for.
+            # Its loop makes no checkpoint, evaluates nothing, and has no step that could be done again.
             return [AnswersCallback(), self.metrics, self._control, self.commands, self._watchdog]
         patience = spec.early_stopping_evaluations
         return [

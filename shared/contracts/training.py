@@ -83,7 +83,7 @@ _BELONGS_TO = {
     **_only(
         "stage", _WITH_CHECKPOINTS, "save_steps", "keep_checkpoints", "eval_steps", "early_stopping_evaluations",
         "plateau_evaluations", "plateau_factor", "keep_best", "loss_watchdog", "max_rollbacks", "oom_recovery",
-        "step_retries", "memory_limit_gb", "memory_guard_at", "parallel",
+        "memory_limit_gb", "memory_guard_at", "gpu_memory_guard_at", "parallel",
     ),
     **_only("stage", [Stage.SFT], "neat_packing", "train_on_prompt", "mask_history"),
     **_only("stage", [Stage.SFT], *ImageOptions.model_fields),

@@ -132,6 +132,7 @@ def test_evaluation_needs_held_out_rows_and_happens_ten_times_unless_said() -> N
         ({**PPO, "saveSteps": 10}, "saveSteps"),
         ({**PPO, "lossWatchdog": "report"}, "lossWatchdog"),
         ({**PPO, "memoryLimitGb": 10}, "memoryLimitGb"),
+        ({**PPO, "gpuMemoryGuardAt": 0.9}, "gpuMemoryGuardAt"),
         ({**PPO, "pissaInit": True}, "pissaInit"),
         ({**PPO, "parallel": {"processes": 2}}, "parallel"),
         ({**PPO, "quantizationBit": 4}, "quantizationBit"),
