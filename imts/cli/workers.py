@@ -6,6 +6,7 @@ import typer
 
 from imts.cli.connecting import connect
 from imts.cli.output import AsJson, Yes, print_json, print_table
+from shared.contracts.devices import DeviceKind
 from shared.contracts.workers import WorkerView
 
 workers = typer.Typer(no_args_is_help=True, help="List the workers; drain, forget or admit one.")
@@ -14,6 +15,15 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A worker's name, as `
 
 def _room(worker: WorkerView) -> str:
     return "does not answer" if worker.is_silent else f"{worker.free} of {worker.slots} free"
+
+
+def _devices(worker: WorkerView) -> str:
+    """Such as `2 cuda, 150.1 of 159.0 GB free`; the processor only where there is nothing else."""
+    told = [device for device in worker.devices if device.kind is not DeviceKind.CPU] or worker.devices
+    if not told:
+        return ""
+    free, total = (sum(sizes) / 1e9 for sizes in zip(*((one.free_bytes, one.total_bytes) for one in told), strict=True))
+    return f"{len(told)} {told[0].kind}, {free:.1f} of {total:.1f} GB free"
 
 
 def _show(worker: WorkerView, *, as_json: bool) -> None:
@@ -32,10 +42,13 @@ def list_all(as_json: AsJson = False) -> None:
         print_json(found)
         return
     rows = [
-        (one.name, one.service or "in no settings", one.state, one.at_work, _room(one), one.spares, one.changed_by)
+        (
+            one.name, one.service or "in no settings", one.state, one.at_work, _room(one), one.spares, _devices(one),
+            one.changed_by,
+        )
         for one in found.data
-    ]
-    print_table(("worker", "service", "state", "at work", "room", "spares", "changed by"), rows)
+    ]  # fmt: skip
+    print_table(("worker", "service", "state", "at work", "room", "spares", "devices", "changed by"), rows)
 
 
 @workers.command()

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 from orchestrator.domain.audit import By, Change
 from orchestrator.domain.peers import Peers
 from orchestrator.domain.ports import AlreadyThere, Signals, UnitOfWork, UnitsOfWork
 from orchestrator.domain.workers import Ruling
 from shared.contracts.base import JsonObject
+from shared.contracts.devices import DeviceView
 from shared.contracts.work import Capacity
 from shared.contracts.workers import WorkerState, WorkerView
 from shared.kit.errors import ImtsError, NotFound
@@ -42,9 +44,14 @@ async def _capacity(peers: Peers, name: str) -> Capacity | None:
 def _view(peers: Peers, ruling: Ruling, at_work: Mapping[str, int], capacity: Capacity | None) -> WorkerView:
     return WorkerView(
         name=ruling.name, service=peers.service_of(ruling.name), state=ruling.state, is_silent=capacity is None,
-        at_work=at_work.get(ruling.name, 0), slots=capacity and capacity.slots, free=capacity and capacity.free,
-        spares=capacity and capacity.spares, changed_at=ruling.changed_at, changed_by=ruling.changed_by,
+        at_work=at_work.get(ruling.name, 0), changed_at=ruling.changed_at, changed_by=ruling.changed_by,
+        **(_room(capacity) if capacity else {}),
     )  # fmt: skip
+
+
+def _room(capacity: Capacity) -> dict[str, Any]:
+    same = {name: getattr(capacity, name) for name in ("slots", "free", "spares", "gpus", "free_gpus")}
+    return {**same, "devices": [DeviceView.of(device) for device in capacity.devices]}
 
 
 def _told(ruling: Ruling) -> JsonObject:

@@ -16,7 +16,7 @@ class Scheduling(Contract):
     slots: Annotated[Int, Field(ge=1, le=1024)] = 1
     """Slots of a worker that it takes while it runs."""
     gpus: Annotated[Int, Field(ge=0, le=1024)] = 0
-    """GPUs that must be free on one worker; they are counted, not chosen."""
+    """GPUs that must be free on one worker, which chooses those with most free memory; with 0 it may share one."""
     memory_gb: Annotated[Number, Field(ge=0, le=1_000_000)] = 0.0
     """Host memory (GB, 10^9 bytes) that must not be promised to others on one worker."""
     queue_timeout_s: Annotated[Number, Field(ge=1, le=31_536_000)] | None = None

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from shared.contracts.base import AttemptId, Int, JobId, JsonObject, Number, Sha256, WireModel
+from shared.contracts.devices import Device
 from shared.contracts.failures import FailureClass, Reason
 
 
@@ -241,6 +242,8 @@ class Capacity(WireModel):
     memory_gb: Number = 0.0
     """Of 10^9 bytes: all that attempts may be promised."""
     free_memory_gb: Number = 0.0
+    devices: list[Device] = Field(default=[], exclude_if=operator.not_)
+    """What the machine computes with, the processor included."""
 
 
 class Removed(WireModel):

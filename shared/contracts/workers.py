@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.contracts.base import Contract, Int
+from shared.contracts.devices import DeviceView
 
 
 class WorkerState(StrEnum):
@@ -30,6 +31,11 @@ class WorkerView(Contract):
     slots: Int | None = None
     free: Int | None = None
     spares: Int | None = None
+    gpus: Int | None = None
+    """That may be promised to jobs."""
+    free_gpus: Int | None = None
+    devices: list[DeviceView] = []
+    """What its machine computes with, the processor included, as last seen."""
     changed_at: datetime | None = None
     changed_by: str | None = None
 

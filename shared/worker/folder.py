@@ -26,6 +26,8 @@ class AttemptFolder:
         """Held by the shepherd for its life."""
         self.shepherd = path / "shepherd.json"
         """Written once the lock is held: from here on an engine may have run."""
+        self.devices = path / "devices.json"
+        """Which devices its processes see; absent where there was nothing to choose."""
         self.control = path / "control.json"
         self.events = path / "events.jsonl"
         self.stdout = path / "stdout.log"

@@ -29,10 +29,10 @@ def memory_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     return most
 
 
-def resources_of(settings: WorkerSettings) -> Resources:
-    """Everything that this worker's attempts may take together."""
+def resources_of(settings: WorkerSettings, accelerators: int) -> Resources:
+    """Everything that this worker's attempts may take together; `accelerators` are the machine's."""
     return Resources(
         slots=settings.slots,
-        gpus=count_gpus() if settings.gpus is None else settings.gpus,
+        gpus=accelerators if settings.gpus is None else settings.gpus,
         memory_gb=round(memory_bytes() / 1e9, 3) if settings.memory_gb is None else settings.memory_gb,
     )

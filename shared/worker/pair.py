@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from shared.contracts.work import AttemptSpec
@@ -43,6 +43,8 @@ class Recipe:
     environment: dict[str, str]
     other_engine: OtherEngine = common_engine
     """Which module does an attempt's work where `engine` does not; no spare waits for such an attempt."""
+    visible: dict[str, str] = field(default_factory=dict)
+    """Which devices they see, in further variables; empty leaves it to the environment."""
 
     def fitting(self, spec: AttemptSpec) -> "Recipe":
         """The one for this attempt: this very one where the common engine does its work."""
@@ -62,9 +64,10 @@ class Pair:
                 stdin=theirs.fileno(),
                 stdout=output,
                 stderr=output,
-                env=recipe.environment,
+                env={**recipe.environment, **recipe.visible},
                 start_new_session=True,
             )
+        self.visible = recipe.visible
         ours.setblocking(False)
         self._socket = ours
         self._is_ready = False

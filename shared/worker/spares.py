@@ -1,6 +1,6 @@
 """Warm pairs that wait for a job, and when new ones are started."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from shared.kit.clock import Clock
 from shared.kit.logs import logger
@@ -32,13 +32,21 @@ class Spares:
         """Pairs that have done their imports."""
         return sum(pair.is_ready() for pair in self._waiting)
 
-    def take(self) -> Pair | None:
-        """The pair that waits longest, warm or still warming; None when there is none."""
+    def take(self, visible: Mapping[str, str] | None = None) -> Pair | None:
+        """The pair that waits longest, warm or still warming, and sees these devices; None when there is none.
+
+        One that sees others is let go: what comes next would be the likelier for a new one.
+        """
         self._drop_dead()
         if not self._waiting:
             return None
         self._taken_at = self._clock.monotonic()
-        return self._waiting.pop(0)
+        fitting = next((pair for pair in self._waiting if pair.visible == (visible or {})), None)
+        if fitting is None:
+            self._waiting.pop(0).dismiss()
+            return None
+        self._waiting.remove(fitting)
+        return fitting
 
     def refill(self, *, is_busy: bool) -> None:
         """Start at most one missing pair: soon when nothing runs, else only some time after the last was taken."""

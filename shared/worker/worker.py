@@ -21,6 +21,7 @@ from shared.kit.errors import Conflict, InvalidRequest, NotFound, RateLimited, U
 from shared.kit.logs import logger
 from shared.worker.commands import NAME as COMMANDS
 from shared.worker.commands import append_command, read_commands
+from shared.worker.devices.allotment import Allotment
 from shared.worker.ending import end_attempt
 from shared.worker.executors.seam import Executor
 from shared.worker.failures.case import Remains
@@ -53,6 +54,7 @@ class Worker:
         clock: Clock,
         on_change: OnChange,
         progress_of: ProgressOf,
+        devices: Allotment,
     ) -> None:
         self._settings = settings
         self._kinds = kinds
@@ -63,7 +65,8 @@ class Worker:
         self._progress_of = progress_of
         self._turn = threading.RLock()
         self._living: dict[str, AttemptFolder] = {}
-        self._whole = resources_of(settings)
+        self._devices = devices
+        self._whole = resources_of(settings, devices.look())
         self._taken: dict[str, Resources] = {}
         self._begun: set[str] = set()
         self._starts: dict[str, int] = {}
@@ -76,11 +79,14 @@ class Worker:
             found = list(self.store.unfinished())
             self._living = {folder.attempt_id: folder for folder in found if not folder.exit.exists()}
             self._taken = {name: self.store.spec_of(folder).resources for name, folder in self._living.items()}
+            for folder in self._living.values():
+                self._devices.recall(folder)
             logger.info("{} attempts found unfinished", len(self._living))
         return [folder for folder in found if not folder.reported.exists()]
 
     def accept(self, spec: AttemptSpec) -> bool:
         """Take an attempt on; false when it was taken on before. The same id never runs twice."""
+        self._devices.look()
         with self._turn:
             folder = self.store.folder(spec.attempt_id)
             if folder.spec.exists():
@@ -90,6 +96,7 @@ class Worker:
             folder = self.store.save(spec)
             self._living[spec.attempt_id] = folder
             self._taken[spec.attempt_id] = spec.resources
+            self._devices.allot(folder, spec.resources.gpus)
             self._start(folder)
         self._on_change(folder)
         return True
@@ -226,6 +233,7 @@ class Worker:
             gpus=whole.gpus, free_gpus=is_open * max(0, whole.gpus - sum(one.gpus for one in taken)),
             memory_gb=whole.memory_gb,
             free_memory_gb=is_open * max(0.0, whole.memory_gb - sum(one.memory_gb for one in taken)),
+            devices=self._devices.known(),
         )  # fmt: skip
 
     @property
@@ -282,4 +290,5 @@ class Worker:
         self._starts.pop(folder.attempt_id, None)
         self._begun.discard(folder.attempt_id)
         self._taken.pop(folder.attempt_id, None)
+        self._devices.release(folder.attempt_id)
         return self._living.pop(folder.attempt_id, None) is not None

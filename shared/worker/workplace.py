@@ -9,6 +9,8 @@ from shared.kit.errors import Unavailable
 from shared.kit.logs import logger
 from shared.kit.peer import PeerClient
 from shared.kit.tasks import in_thread
+from shared.worker.devices.allotment import Allotment
+from shared.worker.devices.gauge import DeviceGauge
 from shared.worker.environment import cache_of, own_engine_environment
 from shared.worker.executors.local import LocalExecutor
 from shared.worker.folder import AttemptFolder
@@ -45,11 +47,12 @@ class Workplace:
         self._quiet = asyncio.Event()
         others = common_engine if settings.engine else other_engine
         recipe = Recipe(settings.engine or engine, own_engine_environment(settings), others)
-        executor = LocalExecutor(settings, recipe, cache_of(settings), clock)
+        self._devices = devices = Allotment(DeviceGauge(clock))
+        executor = LocalExecutor(settings, recipe, cache_of(settings), clock, devices.next_visible)
         store = AttemptStore(settings.data_dir)
         self.hints = Hints(orchestrator)
         self.reporter = Reporter(stream, clock, self._on_reported, self._on_zombie)
-        self.worker = Worker(settings, kinds, store, executor, clock, self._on_change, self.reporter.progress)
+        self.worker = Worker(settings, kinds, store, executor, clock, self._on_change, self.reporter.progress, devices)
 
     def _on_change(self, folder: AttemptFolder) -> None:
         self.reporter.follow(folder)
@@ -81,6 +84,7 @@ class Workplace:
     async def measure(self) -> None:
         """Tell Prometheus how it stands, for ever."""
         while True:
+            await in_thread(self._devices.refresh)
             capacity = await in_thread(self.worker.capacity)
             tell(self._service, capacity, self.worker.running, self.reporter.open_attempts, self.reporter.lag_s())
             await asyncio.sleep(_MEASURE_S)

@@ -10,6 +10,7 @@ from services.training.settings import TrainingSettings
 from shared.contracts.plans import PlanCall, TrainingPlan
 from shared.kit.errors import RateLimited, Unavailable
 from shared.kit.logs import logger
+from shared.worker.devices.choice import first_of
 from shared.worker.environment import cache_of, own_engine_environment
 from shared.worker.executors.local import absolute_store
 
@@ -44,7 +45,7 @@ class Planner:
             sys.executable, "-m", _MODULE, str(folder), absolute_store(self._settings.artifacts),
             str(cache_of(self._settings)), str(os.getpid()), stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            env=own_engine_environment(self._settings),
+            env=first_of(own_engine_environment(self._settings)),
             start_new_session=True,
         )  # fmt: skip
         within_s = self._settings.planning_timeout_s

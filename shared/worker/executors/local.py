@@ -1,9 +1,12 @@
 """Attempts as pairs of processes on this machine."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from shared.contracts.work import AttemptSpec
 from shared.kit.clock import Clock
+from shared.worker.devices.allotment import visible_to
 from shared.worker.folder import AttemptFolder, ControlFile
 from shared.worker.liveness import is_held
 from shared.worker.pair import Assignment, Pair, Recipe
@@ -20,7 +23,11 @@ def absolute_store(url: str) -> str:
 class LocalExecutor:
     """Takes a spare pair or starts a new one; a pair outlives this object and its process."""
 
-    def __init__(self, settings: WorkerSettings, recipe: Recipe, cache: Path, clock: Clock) -> None:
+    def __init__(
+        self, settings: WorkerSettings, recipe: Recipe, cache: Path, clock: Clock,
+        next_visible: Callable[[], dict[str, str]] = dict,
+    ) -> None:  # fmt: skip
+        self._next_visible = next_visible
         self._settings = settings
         self._recipe = recipe
         self._cache = cache
@@ -29,17 +36,18 @@ class LocalExecutor:
         self._spares = Spares(self._start_spare, settings.spares, settings.spare_refill_s, clock)
 
     def _start_spare(self, low_priority: bool) -> Pair:
-        return Pair(self._recipe, self._spare_log, low_priority=low_priority)
+        return Pair(replace(self._recipe, visible=self._next_visible()), self._spare_log, low_priority=low_priority)
 
     def start(self, folder: AttemptFolder) -> None:
         assignment = Assignment(
             folder=str(folder.path), artifacts_url=absolute_store(self._settings.artifacts), cache=str(self._cache),
             stop_grace_s=self._settings.stop_grace_s, output_bytes=self._settings.output_bytes,
         )  # fmt: skip
+        visible = visible_to(folder)
         recipe = self._recipe.fitting(AttemptSpec.model_validate_json(folder.spec.read_bytes()))
-        pair = self._spares.take() if recipe is self._recipe else None
+        pair = self._spares.take(visible) if recipe is self._recipe else None
         if pair is None or not pair.assign(assignment):
-            pair = Pair(recipe, folder.stdout, folder.attempt_id)
+            pair = Pair(replace(recipe, visible=visible), folder.stdout, folder.attempt_id)
             pair.assign(assignment)
         self._pairs[folder.attempt_id] = pair
 

@@ -197,3 +197,19 @@ def test_a_job_of_another_engine_gets_that_one_and_leaves_the_spare(start_worker
     eventually(worker.folder(spec).exit.exists, within_s=20)
     assert "model" in read(worker.folder(spec).outcome)["result"]
     assert capacity().spares == 1
+
+
+def test_an_engine_starts_with_the_devices_that_were_chosen_for_its_attempt(
+    start_worker: WorkerFactory, peer: StreamPeer
+) -> None:
+    worker = start_worker()
+    spec = attempt_spec(events=1)
+    folder = worker.folder(spec)
+    folder.path.mkdir(parents=True)
+    folder.devices.write_text('{"kind": "cuda", "indices": [3], "promised": true}')
+    assert worker.put(spec).status_code == 201
+    first = eventually(lambda: peer.events[spec.attempt_id])[0].data["environment"]
+    assert isinstance(first, list)
+    assert {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"} <= set(first)
+    told = worker.http.get("/capacity").json()["devices"]
+    assert [device["kind"] for device in told if device["kind"] == "cpu"] == ["cpu"]

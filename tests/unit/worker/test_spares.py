@@ -12,6 +12,7 @@ class IdlePair(Pair):
 
     def __init__(self, *, low_priority: bool) -> None:
         self.low_priority = low_priority
+        self.visible: dict[str, str] = {}
         self.ready = self.gone = self.dismissed = False
 
     def is_ready(self) -> bool:
@@ -98,3 +99,14 @@ def test_a_dead_service_socket_is_no_place_for_a_job(tmp_path: Path) -> None:
     pool.after(0, is_busy=False)
     pool.started[0].gone = True
     assert pool.spares.take() is None
+
+
+def test_a_spare_that_sees_other_devices_is_let_go_and_replaced() -> None:
+    pool = Pool()
+    pool.after(0, is_busy=False)
+    pool.started[0].visible = {"CUDA_VISIBLE_DEVICES": "0"}
+    assert pool.spares.take({"CUDA_VISIBLE_DEVICES": "1"}) is None
+    assert pool.started[0].dismissed
+    assert pool.after(1, is_busy=False) == 2
+    pool.started[1].visible = {"CUDA_VISIBLE_DEVICES": "1"}
+    assert pool.spares.take({"CUDA_VISIBLE_DEVICES": "1"}) is pool.started[1]

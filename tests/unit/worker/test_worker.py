@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from pydantic_settings import SettingsConfigDict
 
-from shared.contracts.work import AttemptSpec, AttemptState, Control, JobKind, Outcome, Progress
-from shared.kit.errors import Conflict, InvalidRequest
+from shared.contracts.devices import Device, DeviceKind
+from shared.contracts.work import AttemptSpec, AttemptState, Control, JobKind, Outcome, Progress, Resources
+from shared.kit.errors import Conflict, InvalidRequest, RateLimited
 from shared.kit.ids import new_id
+from shared.worker.devices.allotment import Allotment, visible_to
+from shared.worker.devices.gauge import DeviceGauge
 from shared.worker.folder import AttemptFolder, ControlFile
 from shared.worker.settings import WorkerSettings
 from shared.worker.store import AttemptStore
@@ -58,7 +61,7 @@ class NotingExecutor:
 class Bench:
     """A worker with its executor and what it told."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, devices: list[Device] | None = None) -> None:
         settings = TestSettings(service_secret=SERVICE_SECRET, data_dir=folder, slots=2)
         self.executor = NotingExecutor()
         self.told: list[str] = []
@@ -66,6 +69,7 @@ class Bench:
         self.worker = Worker(
             settings, frozenset({JobKind.TRAINING}), self.store, self.executor, FakeClock(),
             lambda folder: self.told.append(folder.attempt_id), lambda _: Progress(),
+            Allotment(DeviceGauge(FakeClock(), lambda: devices or [])),
         )  # fmt: skip
 
     def spec(self, job_id: str = "", number: int = 1, kind: JobKind = JobKind.TRAINING) -> AttemptSpec:
@@ -145,3 +149,30 @@ def test_a_new_process_takes_up_what_is_unfinished(bench: Bench, tmp_path: Path)
     assert again.worker.capacity().free == 1
     again.worker.tick()
     assert again.executor.started == [spec.attempt_id]
+
+
+def test_attempts_get_gpus_of_their_own_also_from_a_service_that_was_restarted(tmp_path: Path) -> None:
+    gpus = [
+        Device(kind=DeviceKind.CUDA, index=index, name="GPU", total_bytes=80 << 30, free_bytes=free << 30)
+        for index, free in enumerate((10, 70, 40))
+    ]
+    bench = Bench(tmp_path, gpus)
+    one, two, none = (bench.spec().model_copy(update={"resources": Resources(gpus=count)}) for count in (1, 2, 0))
+
+    def seen(spec: AttemptSpec) -> str:
+        return visible_to(bench.store.folder(spec.attempt_id))["CUDA_VISIBLE_DEVICES"]
+
+    assert bench.worker.accept(one)
+    assert seen(one) == "1"
+    capacity = bench.worker.capacity()
+    assert (capacity.gpus, capacity.free_gpus, len(capacity.devices)) == (3, 2, 4)
+    again = Bench(tmp_path, gpus)
+    again.worker.recover()
+    assert again.worker.accept(two)
+    assert seen(two) == "0,2"
+    again.worker.control(one.attempt_id, Control.STOP)
+    assert again.worker.capacity().free_gpus == 1
+    assert again.worker.accept(none)
+    assert seen(none) == "1", "who asks for none shares the freest that nobody was promised"
+    with pytest.raises(RateLimited):
+        again.worker.accept(again.spec().model_copy(update={"resources": Resources(gpus=2)}))
