@@ -14,7 +14,7 @@ from services.training.callbacks.commands import CommandCallback
 from services.training.callbacks.control import ControlCallback
 from services.training.callbacks.images import ImagesCallback
 from services.training.callbacks.labels import LabelsCallback
-from services.training.callbacks.memory_guard import MemoryGuardCallback
+from services.training.callbacks.memory_guard import HardLimit, MemoryGuardCallback
 from services.training.callbacks.metrics import MetricsCallback
 from services.training.callbacks.plateau import PlateauCallback
 from services.training.callbacks.stopping import StoppingCallback
@@ -49,6 +49,7 @@ class Crew:
         # The loss of stage ppo goes up and down as its answers change: only one that is no number says anything.
         watched = spec.model_copy(update={"loss_watchdog": Watchdog.OFF}) if spec.stage is Stage.PPO else spec
         self._watchdog = WatchdogCallback(attempt, watched, course, self.stepping)
+        self.hard_limit = HardLimit(spec.memory_limit_gb)
         self._control = ControlCallback()
         self._best = BestCallback(course)
         self._attempt = attempt

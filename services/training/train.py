@@ -6,7 +6,7 @@ from pathlib import Path
 from services.training import checkpoints
 from services.training.attempt_data import bring_rows
 from services.training.callbacks.control import TrainingHalted
-from services.training.callbacks.memory_guard import MemoryShort, hard_limit
+from services.training.callbacks.memory_guard import MemoryShort
 from services.training.callbacks.watchdog import Struck
 from services.training.cards import ADAPTER, MODEL, made_card
 from services.training.checkpoints import Checkpoint
@@ -162,7 +162,7 @@ def _run(attempt: Attempt, crew: Crew, inputs: Inputs, places: Places) -> None:
         train_together(attempt, crew, arguments, has_gpu=found.has_gpu)
         return
     fit_threads(inputs.model_bytes)
-    with hard_limit(crew.spec.memory_limit_gb), crew.stepping.in_charge():
+    with crew.hard_limit.held(), crew.stepping.in_charge():
         crew.run_exp(dict(arguments), crew.callbacks(attempt.work / PISSA))
 
 

@@ -14,6 +14,8 @@ from shared.contracts.training import TrainingSpec
 from shared.worker.attempt import EngineFault
 
 _EVERY_S = 0.5
+_KEPT_BACK = 0.05
+"""Of the limit: the kernel bounds what is mapped, and a little of that was mapped before and is only touched later."""
 
 
 class MemoryShort(Exception):
@@ -24,22 +26,34 @@ class MemoryShort(Exception):
         self.evidence = evidence
 
 
-@contextmanager
-def hard_limit(limit_gb: float | None) -> Iterator[None]:
-    """Let this process allocate no more than brings it from what it holds now to the limit; Linux alone has it."""
-    if limit_gb is None or not STATUS.exists():
-        yield
-        return
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    held = sizes()
-    allowed = held["VmData"] + max(0, int(limit_gb * GB) - held["VmRSS"])
-    if before[1] != resource.RLIM_INFINITY:
-        allowed = min(allowed, before[1])
-    resource.setrlimit(resource.RLIMIT_DATA, (allowed, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, before)
+class HardLimit:
+    """Lets this process allocate no more than brings it from what it first held to the limit; Linux alone has it."""
+
+    def __init__(self, limit_gb: float | None) -> None:
+        self._limit_gb = limit_gb
+        self._allowed = 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Until the end of the block; MemoryError or torch's own fault in it where there is no more."""
+        if self._limit_gb is None or not STATUS.exists():
+            yield
+            return
+        before = resource.getrlimit(resource.RLIMIT_DATA)
+        # Measured once: what an earlier run gave back stays mapped, and would count as room a second time.
+        self._allowed = self._allowed or _data_at(self._limit_gb)
+        allowed = self._allowed if before[1] == resource.RLIM_INFINITY else min(self._allowed, before[1])
+        resource.setrlimit(resource.RLIMIT_DATA, (allowed, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _data_at(limit_gb: float) -> int:
+    """The bytes that may be mapped when the process has come from what it holds now to its limit."""
+    now = sizes()
+    return now["VmData"] + max(0, int(limit_gb * GB * (1 - _KEPT_BACK)) - now["VmRSS"])
 
 
 class MemoryGuardCallback(TrainerCallback):

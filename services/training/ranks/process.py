@@ -20,7 +20,7 @@ from torch import distributed
 from transformers import TrainerCallback
 
 from services.training.callbacks.control import TrainingHalted
-from services.training.callbacks.memory_guard import MemoryShort, hard_limit
+from services.training.callbacks.memory_guard import HardLimit, MemoryShort
 from services.training.callbacks.watchdog import Struck
 from services.training.course import Course, Restart
 from services.training.crew import Crew
@@ -73,7 +73,7 @@ def _train(order: Order, rank: int, attempt: Attempt) -> Result:
     fit_threads(order.weights.size)
     end, told = End.DONE, dict[str, Any]()
     try:
-        with hard_limit(spec.memory_limit_gb), crew.stepping.in_charge():
+        with HardLimit(spec.memory_limit_gb).held(), crew.stepping.in_charge():
             crew.run_exp(dict(order.arguments), callbacks)
     except TrainingHalted:
         end = End.HALTED

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from services.training.callbacks.memory_guard import MemoryGuardCallback, MemoryShort, hard_limit
+from services.training.callbacks.memory_guard import HardLimit, MemoryGuardCallback, MemoryShort
 from services.training.course import Course
 from services.training.memory_rooms import GB, MemoryRoom
 from shared.contracts.failures import Reason
@@ -39,7 +39,7 @@ def test_a_run_that_stays_below_is_let_be(laboratory: Laboratory) -> None:
 
 def test_beyond_the_limit_allocations_fail_and_afterwards_no_more() -> None:
     held = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-    with hard_limit((held + 200 * 2**20) / GB):
+    with HardLimit((held + 200 * 2**20) / GB).held():
         assert len(bytearray(20 * 2**20)) > 0
         with pytest.raises(MemoryError):
             bytearray(600 * 2**20)
