@@ -273,8 +273,6 @@ def _require_shareable(parallel: Parallel, known: Mapping[str, Any]) -> None:
         batches_of(known["batch_size"], known["gradient_accumulation_steps"], parallel.processes)
     if known.get("pissa_init"):
         raise ValueError("does not go with pissaInit: each process would begin from its own components")
-    if known.get("stage") is Stage.PPO:
-        raise ValueError("does not go with stage ppo, which has one process")
     if parallel.strategy is not Strategy.DDP and known.get("quantization_bit"):
         raise ValueError(f"strategy {parallel.strategy} does not go with quantizationBit; ddp does")
     if parallel.strategy is not Strategy.DDP and known.get("stage") is Stage.RM:

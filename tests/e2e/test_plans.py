@@ -40,6 +40,11 @@ def test_steps_memory_and_weights_are_those_of_the_training(mesh: Mesh) -> None:
     measured = report["peak_memory_bytes"] / 2**30
     assert plan["memory"]["peak"] == pytest.approx(measured, rel=0.2)
     assert 0 < plan["trainableParameters"] < plan["parameters"]
+    together = _plan(mesh, parallel={"processes": 2})
+    assert together["steps"] == plan["steps"]
+    assert plan["memory"]["peak"] < together["memory"]["peak"] < 2.1 * plan["memory"]["peak"]
+    assert "processes_not_rehearsed" in {warning["code"] for warning in together["warnings"]}
+    assert together["duration"] is None, "nothing was trained so yet"
     later = _plan(mesh)
     assert later["duration"]["basis"] == "1 trainings of this model by lora"
     assert later["duration"]["seconds"] > 0

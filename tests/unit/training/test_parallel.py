@@ -56,7 +56,7 @@ def test_one_process_is_given_what_was_asked_and_several_accumulate_less_first()
         ({"parallel": {"processes": 2}, "pissaInit": True}, "parallel", "pissaInit"),
         ({"parallel": {"processes": 2, "strategy": "fsdp"}, "quantizationBit": 4}, "parallel", "ddp does"),
         ({"parallel": {"processes": 2, "strategy": "zero3"}, "stage": "rm"}, "parallel", "ddp does"),
-        ({"parallel": {"processes": 2}, "stage": "ppo", "rewardModel": "r"}, "parallel", "one process"),
+        ({"parallel": {"processes": 2}, "stage": "ppo", "rewardModel": "r"}, "parallel", "not to ppo"),
         ({"parallel": {"processes": 2}, "stepRetries": 5}, "stepRetries", "drop it"),
         ({"parallel": {"processes": 2}, "gpus": 1}, "gpus", "ask for 2"),
         ({"parallel": {"processes": 2}, "gpus": 4}, "gpus", '"processes": 4'),
