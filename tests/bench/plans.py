@@ -26,6 +26,10 @@ _CASES: tuple[dict[str, Any], ...] = (
     {"modelName": "deep", "finetuningType": "full", "batchSize": 2, "cutoffLen": 512, "gradientAccumulationSteps": 2},
     {"modelName": "deep", "finetuningType": "lora", "batchSize": 8, "cutoffLen": 256, "loraRank": 64},
     {"modelName": "deep", "finetuningType": "lora", "batchSize": 4, "cutoffLen": 512, "gradientCheckpointing": "on"},
+    {"modelName": "deep", "finetuningType": "lora", "batchSize": 8, "cutoffLen": 256, "gradientCheckpointing": "on"},
+    {"modelName": "small", "finetuningType": "lora", "batchSize": 16, "cutoffLen": 512, "gradientCheckpointing": "on"},
+    {"modelName": "deep", "finetuningType": "full", "batchSize": 4, "cutoffLen": 512, "gradientCheckpointing": "on"},
+    {"modelName": "small", "finetuningType": "full", "batchSize": 8, "cutoffLen": 512, "gradientCheckpointing": "on"},
     {"modelName": "deep", "finetuningType": "lora", "stage": "pt", "batchSize": 4, "cutoffLen": 512},
 )
 
