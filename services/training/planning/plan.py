@@ -27,10 +27,11 @@ _USABLE = 0.9
 _FEW_STEPS = 10
 _TRAINER_GIB = 0.04
 """What the trainer itself takes once it runs."""
-_WASTE = {"cuda": 1.05, "cpu": 1.4}
-_WASTE_AMONG_SMALL = {"cuda": 1.05, "cpu": 1.8}
-"""Bytes that the allocator holds for each living byte of activations, measured. On a CPU the small gradients of an
-adapter lie between the large blocks that the C library would otherwise hand back."""
+_WASTE = {(False, False): 1.8, (False, True): 3.4, (True, False): 1.4, (True, True): 3.0}
+"""Bytes that the C library holds for each living byte of activations, measured, by whether all weights are trained and
+whether layers are computed twice. The small gradients of an adapter, and what stays of each layer computed again, lie
+between the large blocks that it would otherwise hand back."""
+_WASTE_ON_GPU = 1.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,11 @@ class _Case:
         arguments = engine_arguments(alone(spec), self.inputs, self.places, machine(spec, self.gpus))
         whole = Rehearsal(arguments, spec.stage, self.device).footprint(rows, self.lengths.widest(spec))
         footprint = shared_out(whole, spec.parallel)
-        waste = _WASTE if spec.finetuning_type is FinetuningType.FULL else _WASTE_AMONG_SMALL
+        is_twice = not arguments["disable_gradient_checkpointing"]
+        waste = _WASTE[spec.finetuning_type is FinetuningType.FULL, is_twice] if self.device == "cpu" else _WASTE_ON_GPU
         parts = {
             "weights": footprint.weights, "gradients": footprint.gradients, "optimizer": footprint.optimizer,
-            "activations": footprint.activations * waste[self.device], "process": self.process * _GIB,
+            "activations": footprint.activations * waste, "process": self.process * _GIB,
         }  # fmt: skip
         there = {name: size * self.together for name, size in parts.items()}
         return footprint, MemoryEstimate(
