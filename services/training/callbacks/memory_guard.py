@@ -10,8 +10,11 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from services.training.course import Course
 from services.training.memory_rooms import GB, STATUS, MemoryRoom, sizes
+from shared.contracts.failures import Reason
 from shared.contracts.training import TrainingSpec
 from shared.worker.attempt import EngineFault
+from shared.worker.failures.diagnosis import recognise
+from shared.worker.failures.faults import faults_of
 
 _EVERY_S = 0.5
 _KEPT_BACK = 0.05
@@ -37,7 +40,8 @@ class HardLimit:
     def held(self) -> Iterator[None]:
         """Until the end of the block; MemoryError or torch's own fault in it where there is no more."""
         if self._limit_gb is None or not STATUS.exists():
-            yield
+            with _threads_told_as_memory():
+                yield
             return
         before = resource.getrlimit(resource.RLIMIT_DATA)
         # Measured once: what an earlier run gave back stays mapped, and would count as room a second time.
@@ -45,9 +49,22 @@ class HardLimit:
         allowed = self._allowed if before[1] == resource.RLIM_INFINITY else min(self._allowed, before[1])
         resource.setrlimit(resource.RLIMIT_DATA, (allowed, before[1]))
         try:
-            yield
+            with _threads_told_as_memory():
+                yield
         finally:
             resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+@contextmanager
+def _threads_told_as_memory() -> Iterator[None]:
+    """Where what may be mapped is bounded, a thread that cannot start has found no room for its stack."""
+    try:
+        yield
+    except RuntimeError as fault:
+        is_bounded = resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY
+        if is_bounded and recognise(faults_of(fault)) is Reason.TOO_MANY_PROCESSES:
+            raise MemoryError(f"no room for the stack of a thread: {fault}") from fault
+        raise
 
 
 def _data_at(limit_gb: float) -> int:

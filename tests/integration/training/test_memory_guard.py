@@ -39,11 +39,20 @@ def test_a_run_that_stays_below_is_let_be(laboratory: Laboratory) -> None:
 
 def test_beyond_the_limit_allocations_fail_and_afterwards_no_more() -> None:
     held = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-    with HardLimit((held + 200 * 2**20) / GB).held():
+    # A twentieth of a limit is kept back.
+    with HardLimit((held + 200 * 2**20) / 0.95 / GB).held():
         assert len(bytearray(20 * 2**20)) > 0
         with pytest.raises(MemoryError):
             bytearray(600 * 2**20)
     assert len(bytearray(600 * 2**20)) > 0
+
+
+def test_a_thread_that_finds_no_room_below_the_limit_is_told_as_memory() -> None:
+    held = int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    with pytest.raises(MemoryError, match="stack of a thread"), HardLimit((held + 200 * 2**20) / 0.95 / GB).held():
+        raise RuntimeError("can't start new thread")
+    with pytest.raises(RuntimeError, match="new thread"), HardLimit(None).held():
+        raise RuntimeError("can't start new thread")
 
 
 class FakeGpu:
