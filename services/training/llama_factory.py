@@ -15,6 +15,7 @@ from llamafactory.train.tuner import run_exp
 from services.training import value_heads
 
 _LOADED_BY_A_JOB = (
+    "bitsandbytes",
     "scipy.io",
     "torch.utils.serialization",
     "torchdata.stateful_dataloader",
